@@ -1,0 +1,84 @@
+"""The command `kit`."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kit import __version__
+from kit.errors import KitError
+from kit.project import find_project
+
+__all__ = ["main"]
+
+COULD_NOT_START = 2
+INTERRUPTED = 130
+LOG_WIDTH = 120  # columns, where there is no terminal to ask
+
+
+class _Group(click.Group):
+    """A group whose commands say a KitError in two lines, and exit with 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KitError as error:
+            click.echo(f"kit: {error}", err=True)
+            ctx.exit(COULD_NOT_START)
+        except KeyboardInterrupt:
+            click.echo("kit: interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="kit")
+def main() -> None:
+    """A Jupyter-centric development kit for Metaflow projects."""
+
+
+@main.command()
+@click.argument("notebooks", nargs=-1, type=click.Path())
+@click.option("-n", "workers", type=click.IntRange(min=1), default=2, show_default=True, help="How many run at once.")
+@click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A value for the notebooks.")
+@click.option("--timeout", type=click.IntRange(min=1), help="The time limit of a cell, in seconds.")
+@click.option("--keep", is_flag=True, help="Keep the datastore of the runs.")
+def test(
+    notebooks: tuple[str, ...], workers: int, parameters: tuple[tuple[str, str], ...], timeout: int | None, keep: bool
+) -> None:
+    """Run the flows in test mode, then the debug notebooks against their runs.
+
+    NOTEBOOKS are notebooks or folders of them; the project's by default. Exit status: 0, 1 when a flow or a notebook
+    failed, 2 when it could not start.
+    """
+    from rich.console import Console
+
+    from kit.regression.report import Report
+    from kit.regression.suite import Options, run_suite
+
+    project = find_project(_start(notebooks))
+    console = Console() if sys.stdout.isatty() else Console(width=LOG_WIDTH)
+    report = Report(console, project.root)
+    values = tuple((name, _value(text)) for name, text in parameters)
+    outcome = run_suite(project, Options(notebooks, workers, values, timeout, keep), report.tell)
+    report.close(outcome)
+    sys.exit(0 if outcome.passed else 1)
+
+
+def _start(notebooks: tuple[str, ...]) -> Path:
+    """Give the folder whose project is meant: the one of the first notebook that is there, else this one."""
+    named = next((Path(name).resolve() for name in notebooks if Path(name).exists()), None)
+    if named is None:
+        return Path.cwd()
+    return named if named.is_dir() else named.parent
+
+
+def _value(text: str) -> Any:
+    """Read a parameter's value as Python reads a literal; what is none is text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

@@ -1,0 +1,90 @@
+"""Tab completion of flows, runs, steps, artifacts and options, in JupyterLab and in the terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
+
+from kit.errors import KitError
+from kit.resolve import resolve
+from kit.session import Session
+
+__all__ = ["matcher"]
+
+MAGIC_LINE = re.compile(r"(?:^|=)\s*%{1,2}(mf_\w+)\s+(.*)$")
+MAX_RUNS = 20
+
+
+def matcher(session: Session, magics: Any) -> Callable[[CompletionContext], SimpleMatcherResult]:
+    """Make the matcher that IPython's completer asks.
+
+    Args:
+        session: The extension's session.
+        magics: The magics, whose parsers know their options.
+    """
+
+    @context_matcher()
+    def kit_matcher(context: CompletionContext) -> SimpleMatcherResult:
+        line = context.full_text.splitlines()[context.cursor_line] if context.full_text else ""
+        found = MAGIC_LINE.search(line[: context.cursor_position])
+        if not found or not hasattr(magics, found[1]):
+            return _answer([], "", own=False)
+        word = re.split(r"\s", found[2])[-1]
+        before = found[2][: len(found[2]) - len(word)].split()
+        try:
+            texts = list(_candidates(session, getattr(magics, found[1]), before, word))
+        except KitError:  # a run that is not there completes to nothing
+            texts = []
+        return _answer([text for text in texts if text.startswith(word)], word, own="=" not in word)
+
+    answer: Callable[[CompletionContext], SimpleMatcherResult] = kit_matcher
+    return answer
+
+
+def _answer(texts: list[str], word: str, own: bool) -> SimpleMatcherResult:
+    """Answer the completer; on kit's own words its other matchers, which would offer Python names, are silenced."""
+    return SimpleMatcherResult(
+        completions=[SimpleCompletion(text) for text in texts],
+        matched_fragment=word,
+        suppress=own,
+        do_not_suppress=set(),
+        ordered=True,
+    )
+
+
+def _candidates(session: Session, magic: Any, before: list[str], word: str) -> Iterable[str]:
+    if word.startswith("-"):
+        return [option for action in magic.parser._actions for option in action.option_strings]
+    named = [part for part in before if not part.startswith("-")]
+    if magic.__name__ == "mf_install_deps":
+        return []
+    if not named:
+        return _pathspecs(session, word)
+    return _artifact_names(session, named[0]) if magic.__name__ == "mf_artifacts" else []
+
+
+def _pathspecs(session: Session, word: str) -> list[str]:
+    """Complete a pathspec by its next part."""
+    flows = session.project.scan().flows
+    head, slash, _ = word.rpartition("/")
+    if not slash:
+        current = flows.get(session.current.flow) if session.current else None
+        return [*flows, *(current.steps if current else ())]
+    parts = head.split("/")
+    runs = session.runs
+    steps = flows[parts[0]].steps if parts[0] in flows else ()
+    if len(parts) == 1:
+        return [f"{head}/{name}" for name in (*steps, *runs.ids(parts[0])[:MAX_RUNS])]
+    target = resolve(runs, head, session.current)
+    if target.step is None:
+        return [f"{head}/{name}" for name in runs.graph(target.run)]
+    return [f"{head}/{task.pathspec.task}" for task in runs.tasks(target.run, [target.step])]
+
+
+def _artifact_names(session: Session, pathspec: str) -> list[str]:
+    target = resolve(session.runs, pathspec, session.current)
+    tasks = session.runs.tasks(target.run, [target.step] if target.step else None)
+    return sorted({artifact.name for task in tasks for artifact in task.artifacts})

@@ -1,0 +1,182 @@
+"""What `%load_ext kit` does to a kernel, and how `%unload_ext kit` takes it back."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from kit import complete, magics
+from kit import session as sessions
+from kit.errors import ModuleError
+from kit.project import Project, find_project, substitute_user
+from kit.reload import Reloader
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+__all__ = ["load", "unload"]
+
+SYSROOT_VARIABLE = "METAFLOW_DATASTORE_SYSROOT_LOCAL"
+CARDS_VARIABLE = "METAFLOW_CARD_LOCALROOT"
+SHARED_MODULE = "common"
+
+# How to take back what the loaded extension did, in the order in which it was done.
+_undo: list[Callable[[], object]] = []
+
+
+def load(shell: InteractiveShell) -> None:
+    """Set the kernel up for the project of the working directory, and say so in one line."""
+    unload(shell)  # a load that failed half-way, or a second one
+    project = find_project()
+    try:
+        user = _adopt_user()
+        _share_datastore(project)
+        _importable(str(project.flows_folder))
+        session = sessions.loaded = sessions.Session(project)
+        _undo.append(lambda: setattr(sessions, "loaded", None))
+        reloader = Reloader(shell, project)
+        _register(shell, session, reloader)
+    except BaseException:
+        unload(shell)
+        raise
+    bound = _bind_common(shell, project)
+    reloader.check()
+    flows = ", ".join(project.scan().flows) or "no flows yet"
+    parts = [f"kit: {project.root}", flows, *([f"{SHARED_MODULE} is bound"] if bound else [])]
+    print(" · ".join([*parts, *([f"user {user}"] if user else [])]))  # noqa: T201  # the one line
+
+
+def unload(_shell: InteractiveShell) -> None:
+    """Take back what `load` did."""
+    while _undo:
+        _undo.pop()()
+
+
+def _adopt_user() -> str | None:
+    """Give Metaflow a user name where by itself it would refuse to start."""
+    user = substitute_user()
+    if user is not None:
+        _set_variable(sessions.USER_VARIABLE, user)
+    return user
+
+
+def _share_datastore(project: Project) -> None:
+    """Let Metaflow read and write where the project's runs are, whichever folder the kernel is in."""
+    if project.sysroot is not None:
+        return
+    store = project.stores()[0]
+    folder = store.parent
+    _set_variable(SYSROOT_VARIABLE, str(folder))
+    _set_variable(CARDS_VARIABLE, str(store / "mf.cards"))  # the sysroot does not count for cards
+    if "metaflow" in sys.modules:
+        _point_client(folder)
+
+
+def _point_client(folder: Path) -> None:
+    """Tell a Metaflow that has already read its configuration."""
+    from kit import internals
+
+    if internals.config.DEFAULT_METADATA != "local":
+        return
+    storage = internals.LocalStorage
+    before = storage.SYSROOT_VAR, storage.datastore_root, internals.LocalMetadataProvider._INFO
+    storage.SYSROOT_VAR = str(folder)
+    storage.datastore_root = str(folder / ".metaflow")
+    internals.LocalMetadataProvider._INFO = str(folder)
+
+    def put_back() -> None:
+        storage.SYSROOT_VAR, storage.datastore_root, internals.LocalMetadataProvider._INFO = before
+
+    _undo.append(put_back)
+
+
+def _set_variable(name: str, value: str) -> None:
+    before = os.environ.get(name)
+    os.environ[name] = value
+
+    def put_back() -> None:
+        if before is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = before
+
+    _undo.append(put_back)
+
+
+def _importable(folder: str) -> None:
+    if folder in sys.path:
+        return
+    sys.path.insert(0, folder)
+    _undo.append(lambda: sys.path.remove(folder) if folder in sys.path else None)
+
+
+def _register(shell: InteractiveShell, session: sessions.Session, reloader: Reloader) -> None:
+    """Register magics, completion and the check for changed modules before each cell."""
+
+    def before_cell(_info: Any) -> None:
+        for path, what in reloader.check().items():
+            where = session.project.relative(path)
+            print(f"kit: {where} was not reloaded: {what}", file=sys.stderr)  # noqa: T201  # shown above the cell
+
+    own = magics.KitMagics(shell, session, reloader)
+    shell.register_magics(own)
+    for name in magics.NAMES:
+        _undo.append(lambda name=name: shell.magics_manager.magics["line"].pop(name, None))  # type: ignore[misc]
+    matcher = complete.matcher(session, own)
+    shell.Completer.custom_matchers.append(matcher)
+    _undo.append(lambda: shell.Completer.custom_matchers.remove(matcher))
+    shell.events.register("pre_run_cell", before_cell)
+    _undo.append(lambda: shell.events.unregister("pre_run_cell", before_cell))
+
+
+def _bind_common(shell: InteractiveShell, project: Project) -> bool:
+    """Import the project's common.py and bind it in the notebook.
+
+    Raises:
+        ModuleError: It does not import.
+    """
+    path = project.flows_folder / f"{SHARED_MODULE}.py"
+    if not path.is_file():
+        return False
+    stale = sys.modules.get(SHARED_MODULE)
+    if stale is not None and not _is_file(stale, path):  # another project's, loaded in this kernel before
+        del sys.modules[SHARED_MODULE]
+    try:
+        module = importlib.import_module(SHARED_MODULE)
+    except Exception as error:
+        raise _import_error(project, path, error) from error
+    shell.user_ns[SHARED_MODULE] = module
+    _undo.append(lambda: _unbind(shell, module))
+    return True
+
+
+def _unbind(shell: InteractiveShell, module: ModuleType) -> None:
+    if shell.user_ns.get(SHARED_MODULE) is module:
+        del shell.user_ns[SHARED_MODULE]
+
+
+def _is_file(module: ModuleType, path: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and Path(file).resolve() == path.resolve()
+
+
+def _import_error(project: Project, path: Path, error: Exception) -> ModuleError:
+    where = project.relative(path)
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(project.root))
+    ]
+    if isinstance(error, SyntaxError):
+        line, what = error.lineno, error.msg
+    else:
+        line, what = frames[-1].lineno if frames else None, str(error)
+    hint = "Mend it, then run %load_ext kit again; kit's magics are there already."
+    if isinstance(error, ModuleNotFoundError):
+        hint = f"Install it (%mf_install_deps {error.name}), then run %load_ext kit again."
+    place = f"{where}, line {line}" if line else where
+    return ModuleError(f"{where} does not import: {type(error).__name__}: {what} ({place}).", hint)

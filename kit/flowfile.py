@@ -1,0 +1,185 @@
+"""A flow file loaded afresh, as Metaflow's own process would load it: class, graph, parameters, source of a step.
+
+A flow file runs as `__main__` there, so it does here: its classes pickle by the same names, `__name__` is the same,
+and what stands under `if __name__ == "__main__":` runs up to the point at which Metaflow would take over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import linecache
+import sys
+import textwrap
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from kit import internals
+from kit.errors import FlowFileError
+from kit.model import FlowInfo
+
+__all__ = ["LoadedFlow", "as_script", "load", "load_cached"]
+
+# Named tuples that Metaflow puts into the `__main__` of every process that imports it.
+MAIN_NAMES = ("ForeachFrame", "S3GetObject", "S3PutObject", "RangeInfo")
+
+
+@dataclass(frozen=True)
+class LoadedFlow:
+    """A flow file that has just been executed.
+
+    Args:
+        info: Which flow, and where it stands.
+        module: The module that the file made; its `__name__` is `__main__`.
+        cls: The flow's class.
+        digest: The SHA-1 of the file's content.
+    """
+
+    info: FlowInfo
+    module: ModuleType
+    cls: type[Any]
+    digest: str
+
+    def source(self, step: str) -> str:
+        """Give the body of a step, dedented."""
+        function = inspect.unwrap(getattr(self.cls, step))
+        lines, _ = inspect.getsourcelines(function.__code__)
+        return textwrap.dedent("".join(lines))
+
+
+# Loading changes what the whole process shares: sys.modules, sys.path, sys.argv.
+_loading = threading.RLock()
+
+
+class _FlowStarted(BaseException):
+    """Metaflow's command line was about to take over."""
+
+
+def load(info: FlowInfo) -> LoadedFlow:
+    """Execute a flow file and give its class, new at every call.
+
+    Args:
+        info: The flow.
+
+    Raises:
+        FlowFileError: The file is gone, does not parse, does not import, or no longer defines the flow.
+    """
+    content = _read(info)
+    module = ModuleType("__main__")
+    module.__file__ = info.file
+    _give_main_names(module)
+    linecache.checkcache(info.file)
+    with _loading, as_script(module), _command_line_stopped():
+        try:
+            code = compile(content, info.file, "exec", dont_inherit=True)
+            with internals.parameters.flow_context(None):
+                exec(code, module.__dict__)  # noqa: S102  # the user's own flow file: what `python flow.py` does
+        except _FlowStarted:
+            pass
+        except (Exception, SystemExit) as error:
+            raise _load_error(info, error) from error
+    cls = module.__dict__.get(info.name)
+    if not isinstance(cls, type):
+        raise FlowFileError(
+            f"{info.file} no longer defines {info.name}.", "Give the class its name back, or name another flow."
+        )
+    return LoadedFlow(info, module, cls, _digest(content))
+
+
+_cache: dict[str, LoadedFlow] = {}
+
+
+def load_cached(info: FlowInfo) -> LoadedFlow:
+    """Give a flow file's module, executed once as long as its content is the same.
+
+    Artifacts read at different times are then of the same classes.
+    """
+    cached = _cache.get(info.file)
+    if cached is None or cached.digest != _digest(_read(info)) or cached.info.name != info.name:
+        cached = _cache[info.file] = load(info)
+    return cached
+
+
+@contextmanager
+def as_script(module: ModuleType) -> Iterator[None]:
+    """Let a flow file's module be what `python flow.py` makes of it, and put everything back.
+
+    It is `__main__`, where pickle, `inspect` and multiprocessing look names up; its folder is on sys.path; its path is
+    sys.argv.
+    """
+    file = str(module.__file__)
+    main, path, argv = sys.modules["__main__"], list(sys.path), sys.argv
+    sys.modules["__main__"] = module
+    folder = str(Path(file).parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    sys.argv = [file]
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+        sys.path[:] = path
+        sys.argv = argv
+
+
+@contextmanager
+def _command_line_stopped() -> Iterator[None]:
+    """Stop where `TrainFlow()` at the end of a flow file would start Metaflow's command line."""
+
+    def stop(*_args: Any, **_kwargs: Any) -> None:
+        raise _FlowStarted
+
+    cli = internals.cli
+    main, cli.main = cli.main, stop
+    try:
+        yield
+    finally:
+        cli.main = main
+
+
+def _give_main_names(module: ModuleType) -> None:
+    homes = [importlib.import_module("metaflow.tuple_util"), sys.modules.get("metaflow.plugins.datatools.s3.s3")]
+    for home in homes:
+        for name in MAIN_NAMES:
+            if hasattr(home, name):
+                setattr(module, name, getattr(home, name))
+
+
+def _read(info: FlowInfo) -> bytes:
+    try:
+        return Path(info.file).read_bytes()
+    except OSError as error:
+        raise FlowFileError(
+            f"{info.file} cannot be read: {error.strerror}.", f"It defined {info.name}: put it back."
+        ) from error
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha1(content, usedforsecurity=False).hexdigest()
+
+
+def _load_error(info: FlowInfo, error: BaseException) -> FlowFileError:
+    """Say in one line where and why a flow file did not load; the user's own frames go below."""
+    if isinstance(error, SyntaxError) and error.filename:
+        where, what = f"{error.filename}, line {error.lineno}", f"{type(error).__name__}: {error.msg}"
+        return FlowFileError(f"{info.name} does not load: {what} ({where}).", "Mend that line, then try again.")
+    frames = traceback.extract_tb(error.__traceback__)
+    first = next((i for i, frame in enumerate(frames) if frame.filename == info.file), len(frames))
+    own = frames[first:]
+    where = f"{own[0].filename}, line {own[0].lineno}" if own else info.file
+    last = own[-1] if own else None
+    if last and last.filename != info.file and "site-packages" not in last.filename:
+        where = f"{last.filename}, line {last.lineno}"
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    hint = "Mend that line, then try again."
+    if isinstance(error, ModuleNotFoundError):
+        hint = "Install it (%mf_install_deps), or put the module beside the flow file."
+    details = "".join(traceback.format_list(own))
+    return FlowFileError(f"{info.name} does not load: {what} ({where}).", hint, details)

@@ -1,0 +1,161 @@
+"""A real run of a flow, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kit import flowfile
+from kit.errors import FlowRunError
+from kit.model import FlowInfo, Pathspec
+from kit.pins import pins, unmet
+from kit.project import Project, substitute_user
+
+__all__ = ["FinishedRun", "datastore_environment", "run_flow"]
+
+TASK_LINE = re.compile(r"^\d{4}-\d\d-\d\d \S+ \[(?P<task>\S+) \(pid \d+\)\] ?(?P<text>.*)$")
+MAX_LINES = 60
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that has ended.
+
+    Args:
+        flow: The flow's name.
+        pathspec: The run's address; None where it failed before it had one.
+        succeeded: Whether it did.
+        seconds: How long it took.
+        log: What the failing task printed, or the end of all that was printed; "" when it succeeded.
+        notes: What kit did that the user should know.
+    """
+
+    flow: str
+    pathspec: Pathspec | None
+    succeeded: bool
+    seconds: float
+    log: str
+    notes: tuple[str, ...]
+
+
+def datastore_environment(sysroot: Path) -> dict[str, str]:
+    """Give the environment in which Metaflow keeps everything in a folder, whatever its configuration says."""
+    return {
+        "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(sysroot),
+        "METAFLOW_CARD_LOCALROOT": str(sysroot / ".metaflow" / "mf.cards"),  # else cards go where the run is started
+        "METAFLOW_DEFAULT_DATASTORE": "local",
+        "METAFLOW_DEFAULT_METADATA": "local",
+    }
+
+
+def run_flow(
+    project: Project,
+    flow: FlowInfo,
+    arguments: Sequence[str] = (),
+    options: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+) -> FinishedRun:
+    """Run a flow to its end.
+
+    Args:
+        project: The project; the run is started from its root.
+        flow: The flow.
+        arguments: What follows `run` on Metaflow's command line.
+        options: What precedes it.
+        environ: Variables to add to the environment.
+
+    Returns:
+        What became of it; a run that fails is not an exception here.
+
+    Raises:
+        FlowFileError: The flow file does not load.
+        FlowRunError: A step pins a package that is not installed here at all.
+    """
+    pinning, notes = _without_pins(flow)
+    if any(option.startswith("--environment") for option in options):
+        pinning = []
+    user = substitute_user()
+    own = {"USERNAME": user} if user else {}
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="kit-run-") as folder:
+        id_file = Path(folder, "run-id")
+        command = [sys.executable, flow.file, "--no-pylint", *pinning, *options, "run", "--run-id-file", str(id_file)]
+        status, output = _output([*command, *arguments], project.root, {**os.environ, **own, **(environ or {})})
+        run_id = id_file.read_text().strip() if id_file.exists() else None
+    return FinishedRun(
+        flow=flow.name,
+        pathspec=Pathspec(flow.name, run_id) if run_id else None,
+        succeeded=status == 0,
+        seconds=time.perf_counter() - started,
+        log="" if status == 0 else _failure(output),
+        notes=notes,
+    )
+
+
+def _without_pins(flow: FlowInfo) -> tuple[list[str], tuple[str, ...]]:
+    """Give the options that let Metaflow run a flow with pinned steps on this interpreter's packages, and say so."""
+    found = pins(flowfile.load(flow))
+    absent = [pin for pin in found if pin.had is None]
+    if absent:
+        names = ", ".join(dict.fromkeys(f"{pin.name}=={pin.wanted}" for pin in absent))
+        bare = " ".join(dict.fromkeys(pin.name for pin in absent))
+        raise FlowRunError(
+            f"{flow.name}/{absent[0].step} pins {names}, of which no version is installed here.",
+            f"Install it: %mf_install_deps {bare}",
+        )
+    replaced: dict[str, list[str]] = {}
+    for pin in unmet(found):
+        replaced.setdefault(pin.step, []).append(f"{pin.name} {pin.had} instead of {pin.wanted}")
+    notes = tuple(f"{flow.name}/{step} ran without its pins: {', '.join(what)}" for step, what in replaced.items())
+    return (["--environment=unpinned"] if found else []), notes
+
+
+def _output(command: list[str], folder: Path, environ: dict[str, str]) -> tuple[int, str]:
+    """Run a command in a process group of its own; an interrupt ends the whole group."""
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate()
+    except BaseException:
+        _end(process)
+        raise
+    return process.returncode, output
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sent)
+            process.wait(timeout=5)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _failure(output: str) -> str:
+    """Find what the failing task printed; where no task failed, the end of the output."""
+    lines = output.splitlines()
+    parsed = [TASK_LINE.match(line) for line in lines]
+    failed = [found["task"] for found in parsed if found and found["text"].strip() == "Task failed."]
+    if failed:
+        own = [found["text"] for found in parsed if found and found["task"] == failed[0]]
+        return "\n".join([f"{failed[0]}:", *own[-MAX_LINES:]])
+    return "\n".join(lines[-MAX_LINES:])

@@ -1,0 +1,77 @@
+"""Every name of Metaflow's that is not in its documentation, in one list.
+
+The rest of kit asks this module for them, so that a new Metaflow release is checked in one place:
+`tests/test_internals.py` says which of them it has moved. Importing this module does not import Metaflow;
+asking for a name does.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+# name here -> (module of Metaflow's, name there; "" for the module itself)
+NAMES: dict[str, tuple[str, str]] = {
+    "CardCreator": ("metaflow.plugins.cards.card_creator", "CardCreator"),
+    "CardDecorator": ("metaflow.plugins.cards.card_decorator", "CardDecorator"),
+    "ConfigValue": ("metaflow.user_configs.config_parameters", "ConfigValue"),
+    "Current": ("metaflow.metaflow_current", "Current"),
+    "DATASTORES": ("metaflow.plugins", "DATASTORES"),
+    "DataException": ("metaflow.datastore.exceptions", "DataException"),
+    "DataStoreStorage": ("metaflow.datastore.datastore_storage", "DataStoreStorage"),
+    "CloseAfterUse": ("metaflow.datastore.datastore_storage", "CloseAfterUse"),
+    "ExecutionPhase": ("metaflow.system_context", "ExecutionPhase"),
+    "FlowDataStore": ("metaflow.datastore.flow_datastore", "FlowDataStore"),
+    "FlowStateItems": ("metaflow.flowspec", "FlowStateItems"),
+    "ForeachFrame": ("metaflow.tuple_util", "ForeachFrame"),
+    "LOGGING_SIDECARS": ("metaflow.plugins", "LOGGING_SIDECARS"),
+    "LocalMetadataProvider": ("metaflow.plugins.metadata_providers.local", "LocalMetadataProvider"),
+    "LocalStorage": ("metaflow.plugins.datastores.local_storage", "LocalStorage"),
+    "METADATA_PROVIDERS": ("metaflow.plugins", "METADATA_PROVIDERS"),
+    "MONITOR_SIDECARS": ("metaflow.plugins", "MONITOR_SIDECARS"),
+    "MetaflowEnvironment": ("metaflow.metaflow_environment", "MetaflowEnvironment"),
+    "MetaflowTask": ("metaflow.task", "MetaflowTask"),
+    "SerializationFormat": ("metaflow.datastore.artifacts", "SerializationFormat"),
+    "SerializerStore": ("metaflow.datastore.artifacts", "SerializerStore"),
+    "TaskDataStore": ("metaflow.datastore.task_datastore", "TaskDataStore"),
+    "cli": ("metaflow.cli", ""),
+    "client_core": ("metaflow.client.core", ""),
+    "config": ("metaflow.metaflow_config", ""),
+    "current": ("metaflow.metaflow_current", "current"),
+    "decorators": ("metaflow.decorators", ""),
+    "echo_dev_null": ("metaflow.cli", "echo_dev_null"),
+    "logger": ("metaflow.cli", "logger"),
+    "parameters": ("metaflow.parameters", ""),
+    "resolve_identity": ("metaflow.util", "resolve_identity"),
+    "system": ("metaflow.system", ""),
+    "system_context": ("metaflow.system_context", "system_context"),
+}
+
+# Methods and attributes of the above that kit calls or overrides.
+MEMBERS: dict[str, tuple[str, ...]] = {
+    "CardCreator": ("_run_cards_subprocess",),
+    "CardDecorator": ("task_finished", "total_decos_on_step", "step_counter", "_called_once", "card_creator"),
+    "FlowDataStore": ("get_task_datastores", "get_task_datastore", "datastore_root"),
+    "LocalMetadataProvider": ("get_object", "compute_info", "metadata_str"),
+    "MetaflowTask": ("run_step", "_init_data", "_init_parameters"),
+    "TaskDataStore": ("load_artifacts", "load_logs", "done", "persist", "passdown_partial"),
+    "cli": ("main",),
+    "client_core": ("current_metadata", "current_namespace"),
+    "config": ("DEFAULT_DATASTORE", "DEFAULT_METADATA", "DATASTORE_SYSROOT_LOCAL"),
+    "current": ("_set_env", "_update_env"),
+    "decorators": ("_init_flow_decorators", "_init_step_decorators"),
+    "parameters": ("flow_context", "set_parameter_context"),
+    "system": ("_system_logger", "_system_monitor"),
+    "system_context": ("_update",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        module_name, attribute = NAMES[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    module = importlib.import_module(module_name)
+    value = getattr(module, attribute) if attribute else module
+    globals()[name] = value
+    return value

@@ -1,0 +1,155 @@
+"""The magics: parse the line, call the function, show what it gives."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from itertools import chain
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_magic, magics_class
+from IPython.core.magic_arguments import argument, magic_arguments
+
+from kit import deps, words
+from kit import session as sessions
+from kit.artifact_table import ArtifactTable, RunTable
+from kit.errors import ArgumentError
+from kit.reload import Reloader
+from kit.views import Displayed
+from kit.views.page import Page
+
+__all__ = ["NAMES", "KitMagics"]
+
+NAMES = ("mf_artifacts", "mf_install_deps", "mf_run_step")
+
+
+@magics_class
+class KitMagics(Magics):
+    """kit's magics.
+
+    Args:
+        shell: The IPython shell.
+        session: The extension's session.
+        reloader: Reloads the project's modules.
+    """
+
+    def __init__(self, shell: Any, session: sessions.Session, reloader: Reloader) -> None:
+        super().__init__(shell)
+        self.session, self.reloader = session, reloader
+        self.user_ns: dict[str, Any] = shell.user_ns
+        self.evaluate: Callable[[str], Any] = shell.ev
+
+    @magic_arguments()
+    @argument("pathspec", nargs="?", help="Flow[/run[/step[/task]]]; without it, the project's flows and runs")
+    @argument("names", nargs="*", help="artifacts to load into the notebook")
+    @argument("--as", dest="renamed", metavar="NEW=NAME", action="append", default=[], help="load NAME as NEW")
+    @argument("--all", action="store_true", help="load every artifact of the task")
+    @argument("--successful", action="store_true", help="the latest run that succeeded, where no run is named")
+    @argument("--limit", type=int, default=5, help="how many runs of each flow to list")
+    @line_magic
+    def mf_artifacts(self, line: str) -> ArtifactTable | RunTable:
+        """List what a run, a step or a task produced, or load artifacts by name. Listing unpickles nothing."""
+        args = self._parse(self.mf_artifacts, line)
+        if args.pathspec is None:
+            return RunTable(self.session.runs, args.limit)
+        target = self.session.resolve(args.pathspec, args.successful)
+        table = ArtifactTable(self.session.runs, target)
+        wanted = {name: name for name in args.names} | _renamed(args.renamed)
+        if args.all:
+            wanted |= {info.name: info.name for info in table.task()[0].artifacts if info.name != "name"}
+        if not wanted:
+            return table
+        notes = [table.holder(name)[1] for name in wanted.values()]
+        self.user_ns.update({new: table.load(name) for new, name in wanted.items()})
+        return ArtifactTable(self.session.runs, target, tuple(wanted.values()), [*_loaded(wanted), *_once(notes)])
+
+    @magic_arguments()
+    @argument("pathspec", help="Flow[/run]/step[/task], or a step of the run named last")
+    @argument("--foreach", metavar="VALUE", help="the task of a foreach that was given this value")
+    @argument("--index", metavar="I", help="the task of a foreach with this index (1,2 in a nested one)")
+    @argument("--set", dest="overrides", metavar="NAME=EXPR", action="append", default=[], help="replace an input")
+    @argument("--push", action="store_true", help="put the artifacts that the step set into the notebook")
+    @argument("--successful", action="store_true", help="the latest run that succeeded, where no run is named")
+    @line_magic
+    def mf_run_step(self, line: str) -> Any:
+        """Replay a recorded task in this kernel and compare what it leaves; `self` is then the flow object."""
+        __tracebackhide__ = True
+        from kit import replay
+
+        args = self._parse(self.mf_run_step, line)
+        self.reloader.require_sound()
+        target = self.session.resolve(args.pathspec, args.successful)
+        overrides = {name: self.evaluate(expr) for name, expr in map(_assignment, args.overrides)}
+        done = replay.run_step(self.session.runs, target, overrides, _indices(args.index), args.foreach)
+        self.user_ns["self"] = done.flow
+        if args.push:
+            self.user_ns.update({name: done.result.artifacts[name] for name in done.assigned})
+        return done.result
+
+    @magic_arguments()
+    @argument("requirements", nargs="*", help="requirements, or import_name=requirement")
+    @argument("-r", dest="files", metavar="FILE", action="append", default=[], help="a requirements file")
+    @argument("--check", action="store_true", help="install nothing; fail if anything is missing")
+    @argument("--dry-run", action="store_true", help="install nothing; show what would be")
+    @argument("--upgrade", action="store_true", help="replace versions that do not fit")
+    @line_magic
+    def mf_install_deps(self, line: str) -> DependencyTable:
+        """Install pinned requirements into this kernel, where they are not there yet."""
+        args = self._parse(self.mf_install_deps, line)
+        requirements = [*deps.parse_words(args.requirements), *chain.from_iterable(map(deps.read_file, args.files))]
+        if not requirements:
+            raise ArgumentError("%mf_install_deps needs requirements.", "Name some, or a file: -r requirements.txt.")
+        states = deps.install_dependencies(requirements, upgrade=args.upgrade, check=args.check, dry_run=args.dry_run)
+        return DependencyTable(states)
+
+    def _parse(self, magic: Callable[..., Any], line: str) -> argparse.Namespace:
+        """Parse a line by the magic's own parser; also reloads what has changed, before the magic looks at it."""
+        self.reloader.check()
+        name = magic.__name__
+        try:
+            parsed: argparse.Namespace = magic.parser.parse_args(words.split(line))  # type: ignore[attr-defined]
+        except UsageError as error:
+            raise ArgumentError(f"%{name}: {error}.", f"%{name}? shows what it takes.") from None
+        return parsed
+
+
+class DependencyTable(Displayed, tuple[deps.DependencyState, ...]):
+    """What became of each requirement."""
+
+    def _page(self) -> Page:
+        from kit.views import build
+
+        rows = [(state.requirement.label, state.wanted, state.had, state.now, state.action) for state in self]
+        return build.dependency_page(rows)
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip().isidentifier() or not value.strip():
+        raise ArgumentError(f"{text!r} is not NAME=VALUE.", "Write it without spaces around the =, as in --set n=3.")
+    return name.strip(), value.strip()
+
+
+def _renamed(texts: list[str]) -> dict[str, str]:
+    return dict(_assignment(text) for text in texts)
+
+
+def _indices(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ArgumentError(
+            f"{text!r} is not a foreach index.", "Write a number, or 1,2 in a nested foreach."
+        ) from None
+
+
+def _loaded(wanted: dict[str, str]) -> list[str]:
+    names = [new if new == name else f"{name} as {new}" for new, name in wanted.items()]
+    return [f"loaded {', '.join(names)}"]
+
+
+def _once(notes: list[str]) -> list[str]:
+    return [note for note in dict.fromkeys(notes) if note]

@@ -1,0 +1,290 @@
+"""The frozen data that passes between rooms.
+
+Nothing here reads a file or imports Metaflow: views draw these, so they can be drawn anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+__all__ = [
+    "ArtifactInfo",
+    "FlowInfo",
+    "FlowRuns",
+    "LazyArtifacts",
+    "Pathspec",
+    "Pin",
+    "RunInfo",
+    "Status",
+    "StepInfo",
+    "StepResult",
+    "TaskInfo",
+    "Verdict",
+]
+
+Status = Literal["succeeded", "failed", "running", "pending"]
+
+
+@dataclass(frozen=True)
+class Pathspec:
+    """Metaflow's address of a flow, a run, a step or a task.
+
+    Args:
+        flow: The name of the flow.
+        run: The run's id, or None for the flow itself.
+        step: The step's name, or None.
+        task: The task's id, or None.
+    """
+
+    flow: str
+    run: str | None = None
+    step: str | None = None
+    task: str | None = None
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.flow, self.run, self.step, self.task) if part is not None)
+
+
+@dataclass(frozen=True)
+class FlowInfo:
+    """A flow of the project, as its source says, without importing it.
+
+    Args:
+        name: The name of the class.
+        file: The path of the file that defines it.
+        line: The line of the class statement, counted from 1.
+        steps: The names of its steps, in the order of the source.
+        parameters: The names of its Parameters, as its command line takes them.
+        after: The flows of the project whose runs it reads.
+    """
+
+    name: str
+    file: str
+    line: int
+    steps: tuple[str, ...]
+    parameters: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """A recorded run.
+
+    Args:
+        flow: The name of its flow.
+        id: The run's id.
+        status: "succeeded", "failed" or "running".
+        created: When it started, in local time.
+        user: Who started it.
+        tags: The user's tags, sorted.
+        seconds: How long it took; None while it runs.
+        store: Where its data is: the datastore's root.
+    """
+
+    flow: str
+    id: str
+    status: Status
+    created: datetime
+    user: str
+    tags: tuple[str, ...]
+    seconds: float | None
+    store: str
+
+    @property
+    def pathspec(self) -> Pathspec:
+        """The address of the run."""
+        return Pathspec(self.flow, self.id)
+
+
+@dataclass(frozen=True)
+class FlowRuns:
+    """A flow and some of its runs.
+
+    Args:
+        name: The name of the flow.
+        file: The file that defines it, from the project's root; None where no file of the project does.
+        runs: Runs of it, newest first.
+    """
+
+    name: str
+    file: str | None
+    runs: tuple[RunInfo, ...]
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """A step of a recorded run.
+
+    Args:
+        name: The name of the step.
+        status: "succeeded" when all of its tasks did, "failed" when one failed, "running", or "pending".
+        tasks: Its tasks, in the order of their foreach indices.
+        seconds: From the start of its first task to the end of its last; None where that is not known.
+    """
+
+    name: str
+    status: Status
+    tasks: tuple[TaskInfo, ...]
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """A recorded task.
+
+    Args:
+        pathspec: Its address.
+        status: "succeeded", "failed" or "running".
+        attempt: The number of its last attempt, counted from 0.
+        index: Its indices in the foreachs around it, outermost first; empty outside a foreach.
+        values: The values that it was given by these foreachs, as Metaflow recorded them (as text).
+        artifacts: The public artifacts that it left.
+    """
+
+    pathspec: Pathspec
+    status: Status
+    attempt: int
+    index: tuple[int, ...] = ()
+    values: tuple[str | None, ...] = ()
+    artifacts: tuple[ArtifactInfo, ...] = ()
+
+
+@dataclass(frozen=True)
+class ArtifactInfo:
+    """A recorded artifact, as the datastore's own metadata describes it; nothing is unpickled.
+
+    Args:
+        step: The step that the task belongs to.
+        task: The task's id.
+        name: The name of the artifact.
+        type: The name of its type, such as "int" or "numpy.ndarray".
+        size: The size of its pickle, in bytes.
+        sha: The SHA-1 of its pickle: its address in the datastore.
+    """
+
+    step: str
+    task: str
+    name: str
+    type: str
+    size: int
+    sha: str
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A package that a step pins, beside what is installed.
+
+    Args:
+        step: The step whose decorator pins it.
+        name: The name of the distribution, or "python".
+        wanted: The pinned version.
+        had: The installed version, or None.
+    """
+
+    step: str
+    name: str
+    wanted: str
+    had: str | None
+
+
+class LazyArtifacts(Mapping[str, Any]):
+    """A mapping of names to artifacts that reads each one when it is asked for.
+
+    Args:
+        names: The names, in order.
+        read: Gives the value of one name.
+    """
+
+    def __init__(self, names: tuple[str, ...], read: Callable[[str], Any]) -> None:
+        self._names = names
+        self._read = read
+        self._values: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._values:
+            self._values[name] = self._read(name)
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} artifacts: {', '.join(self._names)}>"
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a replayed step left, beside what the recorded task had left.
+
+    Args:
+        origin: The pathspec of the recorded task.
+        step: The name of the step.
+        artifacts: The public artifacts after the step, by name; inherited ones are read when asked for.
+        same: Names of artifacts equal to the recorded ones, or None where nothing was recorded.
+        changed: Names of artifacts that differ, or None.
+        added: Names that the recorded task does not have, or None.
+        missing: Names that only the recorded task has, or None.
+        next_steps: The steps that `self.next` chose.
+        exception: What a decorator such as @catch handled, or None.
+        seconds: How long the step's body and its decorators took.
+        stdout: What it printed.
+        stderr: What it printed to the standard error.
+        cards: The components that it appended to its cards, by the card's id ("" for the one without).
+        notes: What kit has to say about the replay, a line each.
+    """
+
+    origin: str
+    step: str
+    artifacts: Mapping[str, Any]
+    same: frozenset[str] | None
+    changed: frozenset[str] | None
+    added: frozenset[str] | None
+    missing: frozenset[str] | None
+    next_steps: tuple[str, ...]
+    exception: BaseException | None
+    seconds: float
+    stdout: str = ""
+    stderr: str = ""
+    cards: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        from kit.views import build, text  # data first: what draws it is loaded when it is drawn
+
+        return text.render(build.step_page(self))
+
+    def _repr_html_(self) -> str:
+        from kit.views import build, html
+
+        return html.render(build.step_page(self))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one notebook, or of one flow that the notebooks need.
+
+    Args:
+        name: The notebook's path from the project's root, or the flow's name.
+        kind: "flow" or "notebook".
+        status: "passed", "failed", or "not run".
+        seconds: How long it took.
+        detail: The run's pathspec, or the path of the executed notebook, or why it was not run.
+        report: The failing cell's source and traceback, or the failing task's log; empty when it passed.
+        notes: What kit did that the user should know, a line each.
+    """
+
+    name: str
+    kind: Literal["flow", "notebook"]
+    status: Literal["passed", "failed", "not run"]
+    seconds: float
+    detail: str = ""
+    report: str = ""
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,241 @@
+"""Where am I: the project's root, its flow files, its notebooks, its datastores, its settings, its user.
+
+Everything is read from the file system and the environment; Metaflow is not imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kit.errors import FlowFileError, NotFoundError, ProjectError, did_you_mean
+from kit.flowscan import FlowScan, scan
+from kit.model import FlowInfo
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["Project", "find_project", "substitute_user"]
+
+DATASTORE_FOLDER = ".metaflow"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with flows, and how it is laid out.
+
+    Args:
+        root: The project's root.
+        flows_folder: Where its flow files are.
+        notebooks_folder: Where its notebooks are.
+        settings: The table [tool.kit] of its pyproject.toml.
+        sysroot: The folder that METAFLOW_DATASTORE_SYSROOT_LOCAL named, or None where Metaflow looks for
+            `.metaflow` by itself.
+    """
+
+    root: Path
+    flows_folder: Path
+    notebooks_folder: Path
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    sysroot: Path | None = None
+
+    def scan(self) -> FlowScan:
+        """Read the flows of the project from their source."""
+        # A root without a folder for flows may hold anything, an environment too: only its own files count.
+        return scan(self.flows_folder, recursive=self.flows_folder != self.root)
+
+    def flow(self, name: str) -> FlowInfo:
+        """Find a flow by name.
+
+        Args:
+            name: The name of its class.
+
+        Raises:
+            FlowFileError: The file that defines it does not parse.
+            NotFoundError: No file of the project defines it.
+        """
+        found = self.scan()
+        if name in found.flows:
+            return found.flows[name]
+        broken = found.lost.get(name)
+        if broken:
+            where = self.relative(broken)
+            raise FlowFileError(f"{where} does not parse: {found.broken[broken]}.", f"Mend {where}, then try again.")
+        raise NotFoundError(
+            f"There is no flow {name} in {self.relative(self.flows_folder)}.",
+            did_you_mean(name, found.flows, "flows of this project"),
+        )
+
+    def relative(self, path: str | Path) -> str:
+        """Write a path as seen from the project's root, or whole where it lies outside."""
+        try:
+            return str(Path(path).relative_to(self.root))
+        except ValueError:
+            return str(path)
+
+    def stores(self) -> tuple[Path, ...]:
+        """List the local datastores that runs of this project may have been written to.
+
+        Metaflow writes to the nearest `.metaflow` above the folder in which a run was started, and makes one there
+        if it finds none; so every folder of the project may have its own. The first is where a run started from
+        the project's root goes.
+
+        Returns:
+            Paths of `.metaflow` folders; the first may not exist yet.
+        """
+        if self.sysroot is not None:
+            return (self.sysroot / DATASTORE_FOLDER,)
+        own = self.root / DATASTORE_FOLDER
+        inside = [self.root, self.flows_folder, self.notebooks_folder, *_subfolders(self.root)]
+        existing = [folder / DATASTORE_FOLDER for folder in inside if (folder / DATASTORE_FOLDER).is_dir()]
+        if own not in existing:  # then a run started from the root goes to the nearest one above
+            stores = (folder / DATASTORE_FOLDER for folder in self.root.parents)
+            existing += [store for store in stores if store.is_dir()][:1]
+        return tuple(dict.fromkeys(existing or [own]))
+
+
+def find_project(start: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Project:
+    """Find the project that a folder belongs to.
+
+    Args:
+        start: A folder in the project; the working directory by default.
+        environ: The environment; the process's own by default.
+
+    Returns:
+        The project of the nearest folder, going up, that has [tool.kit] in its pyproject.toml or a folder
+        `flows`. A `.metaflow` alone is left behind by a run in any folder: it names a project only where flow
+        files lie beside it, or where nothing better is found.
+
+    Raises:
+        ProjectError: There is no project, or its pyproject.toml cannot be read.
+    """
+    environ = os.environ if environ is None else environ
+    start = Path(start or Path.cwd()).resolve()
+    folders = [start, *start.parents]
+    declared = next((folder for folder in folders if "kit" in _tool_table(folder)), None)
+    with_flows = next((folder for folder in folders if (folder / "flows").is_dir()), None)
+    with_runs = [folder for folder in folders if (folder / DATASTORE_FOLDER).is_dir()]
+    strong = _nearest(declared, with_flows)
+    beside = next((folder for folder in with_runs if _has_flow_file(folder)), None)
+    if strong and beside and strong in beside.parents and beside != strong and not _inside_project(beside, strong):
+        strong = beside
+    root = strong or beside or next(iter(with_runs), None)
+    if root is None:
+        raise ProjectError(
+            f"There is no Metaflow project in {start} or above it.",
+            "Make a folder `flows` for the flow files, or name one under [tool.kit] in pyproject.toml.",
+        )
+    settings = _tool_table(root).get("kit", {})
+    sysroot = environ.get("METAFLOW_DATASTORE_SYSROOT_LOCAL")
+    return Project(
+        root=root,
+        flows_folder=_flows_folder(root, settings),
+        notebooks_folder=root / _notebooks_folder(settings),
+        settings=settings,
+        sysroot=Path(sysroot).resolve() if sysroot else None,
+    )
+
+
+def substitute_user(environ: Mapping[str, str] | None = None) -> str | None:
+    """Name the user that Metaflow needs to be told, where by itself it would refuse to start.
+
+    Metaflow refuses when it knows no user or only root, as in a container.
+
+    Returns:
+        The first of METAFLOW_USER, JUPYTERHUB_USER and NB_USER, else "jupyter"; None where Metaflow needs no help.
+    """
+    environ = os.environ if environ is None else environ
+    if environ.get("METAFLOW_PRODUCTION_TOKEN"):
+        return None
+    util = sys.modules.get("metaflow.util") if environ is os.environ else None
+    if util is not None:
+        if util.get_username() is not None:  # what it read at import may differ from the environment of now
+            return None
+    elif any(_usable(name) for name in _metaflow_users(environ)):
+        return None
+    hub = (environ.get(key) for key in ("METAFLOW_USER", "JUPYTERHUB_USER", "NB_USER"))
+    return next((name for name in hub if _usable(name)), "jupyter")
+
+
+def _usable(name: str | None) -> bool:
+    return bool(name) and name != "root"
+
+
+def _metaflow_users(environ: Mapping[str, str]) -> Iterator[str | None]:
+    """Give the names that Metaflow would try, in its order (metaflow.util.get_username)."""
+    yield environ.get("METAFLOW_USER")
+    yield _profile(environ).get("METAFLOW_USER")
+    for key in ("SUDO_USER", "USERNAME", "USER"):
+        yield environ.get(key)
+
+
+def _profile(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Read Metaflow's own configuration file, as metaflow.metaflow_config does."""
+    home = Path(environ.get("METAFLOW_HOME", "~/.metaflowconfig")).expanduser()
+    name = environ.get("METAFLOW_PROFILE")
+    try:
+        values = json.loads((home / (f"config_{name}.json" if name else "config.json")).read_text())
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _tool_table(folder: Path) -> dict[str, Any]:
+    path = folder / "pyproject.toml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return {}
+    try:
+        table = tomllib.loads(text).get("tool", {})
+    except tomllib.TOMLDecodeError as error:
+        raise ProjectError(f"{path} is not valid TOML: {error}.", "Mend it: kit reads [tool.kit] there.") from error
+    return table if isinstance(table, dict) else {}
+
+
+def _nearest(*folders: Path | None) -> Path | None:
+    return max((folder for folder in folders if folder), key=lambda folder: len(folder.parts), default=None)
+
+
+def _inside_project(folder: Path, root: Path) -> bool:
+    """Whether a folder with flow files and runs is part of the project above it: its flows, or declared so."""
+    settings = _tool_table(root).get("kit")
+    flows = _flows_folder(root, settings or {})
+    return settings is not None or folder == flows or flows in folder.parents
+
+
+def _flows_folder(root: Path, settings: Mapping[str, Any]) -> Path:
+    named = settings.get("flows")
+    if named is not None:
+        folder = root / str(named)
+        if not folder.is_dir():
+            raise ProjectError(
+                f"[tool.kit] names the folder {str(named)!r} for flows, and {root} has no such folder.",
+                "Make it, or mend `flows` under [tool.kit] in pyproject.toml.",
+            )
+        return folder
+    return root / "flows" if (root / "flows").is_dir() else root
+
+
+def _notebooks_folder(settings: Mapping[str, Any]) -> str:
+    """Read `notebooks`: a folder, or the table [tool.kit.notebooks], which names it `folder`."""
+    named = settings.get("notebooks", "notebooks")
+    return str(named.get("folder", "notebooks") if isinstance(named, Mapping) else named)
+
+
+def _has_flow_file(folder: Path) -> bool:
+    return bool(scan(folder, recursive=False).flow_files)
+
+
+def _subfolders(root: Path) -> list[Path]:
+    try:
+        return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    except OSError:
+        return []

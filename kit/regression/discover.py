@@ -1,0 +1,130 @@
+"""Which notebooks there are, and what each of them needs."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from kit.errors import NotebookError
+from kit.project import Project
+
+__all__ = ["Notebook", "find_notebooks", "read_notebook"]
+
+PARAMETERS_TAG = "parameters"
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook, and what it says in its metadata.
+
+    Args:
+        path: Where it is.
+        name: Its path from the project's root.
+        runs: The flows whose runs it wants: the name of a parameter to the name of a flow.
+        declared: The names that its cell tagged `parameters` sets; None where it has no such cell.
+    """
+
+    path: Path
+    name: str
+    runs: dict[str, str] = field(default_factory=dict)
+    declared: frozenset[str] | None = None
+
+
+def find_notebooks(project: Project, arguments: Sequence[str | Path]) -> tuple[Path, ...]:
+    """Find the notebooks to test.
+
+    Args:
+        project: The project.
+        arguments: Notebooks and folders of notebooks; the project's notebooks folder by default.
+
+    Raises:
+        NotebookError: One of them is not there, or there are none at all.
+    """
+    places = [Path(argument) for argument in arguments] or [project.notebooks_folder]
+    found: list[Path] = []
+    for place in places:
+        if place.is_dir():
+            inside = (path for path in place.rglob("*.ipynb") if path.is_file())
+            found += sorted(p for p in inside if not any(part.startswith(".") for part in p.relative_to(place).parts))
+        elif place.is_file():
+            found.append(place)
+        elif arguments:
+            raise NotebookError(f"There is no notebook {place}.", "Name a notebook, or a folder with notebooks.")
+    if not found:
+        where = ", ".join(project.relative(place) for place in places)
+        raise NotebookError(
+            f"There are no notebooks in {where}.",
+            "Put one there, or set `notebooks` under [tool.kit] in pyproject.toml.",
+        )
+    return tuple(dict.fromkeys(path.resolve() for path in found))
+
+
+def read_notebook(project: Project, path: Path) -> Notebook:
+    """Read a notebook's metadata.
+
+    Raises:
+        NotebookError: It is not a notebook, its metadata is not as it should be, or it wants a run and has no cell to
+            put its pathspec in.
+    """
+    name = project.relative(path)
+    try:
+        node: Any = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+    except json.JSONDecodeError as error:
+        raise NotebookError(f"{name} is not valid JSON: {error}.", "Mend it, or take it from git again.") from error
+    except Exception as error:  # nbformat raises what it likes for a file that is JSON and no notebook
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise NotebookError(f"{name} is not a notebook: {reason}.", "Open it in JupyterLab and save it.") from error
+    runs = node.metadata.get("kit", {}).get("runs", {})
+    if not isinstance(runs, dict) or not all(isinstance(flow, str) for flow in runs.values()):
+        raise NotebookError(
+            f"{name}: its metadata kit.runs is not a table of parameters and flows.",
+            'Write it as {"kit": {"runs": {"train_run": "TrainFlow"}}}.',
+        )
+    return Notebook(path, name, dict(runs), _declared(node))
+
+
+def check_parameters(notebook: Notebook, names: Sequence[str]) -> None:
+    """Make sure that a notebook declares the parameters that it is given.
+
+    Without a cell tagged `parameters`, papermill would put the values before the notebook's own, which then win.
+
+    Raises:
+        NotebookError: It has no such cell, or the cell does not set one of the names.
+    """
+    if not names:
+        return
+    if notebook.declared is None:
+        raise NotebookError(
+            f"{notebook.name} has no cell tagged `{PARAMETERS_TAG}`, and is given {', '.join(names)}.",
+            f"Tag the cell that sets {names[0]} with `{PARAMETERS_TAG}`.",
+        )
+    unknown = [name for name in names if name not in notebook.declared]
+    if unknown:
+        raise NotebookError(
+            f"{notebook.name} does not set {', '.join(unknown)} in its cell tagged `{PARAMETERS_TAG}`.",
+            f"Set it there, as in {unknown[0]} = ...",
+        )
+
+
+def _declared(node: Any) -> frozenset[str] | None:
+    """Read the names that the cell tagged `parameters` sets."""
+    for cell in node.cells:
+        if cell.cell_type == "code" and PARAMETERS_TAG in cell.metadata.get("tags", ()):
+            try:
+                tree = ast.parse(cell.source)
+            except SyntaxError:  # magics, or another language: papermill knows what to do with it
+                return frozenset(line.split("=")[0].split(":")[0].strip() for line in cell.source.splitlines())
+            targets = [
+                target
+                for statement in tree.body
+                if isinstance(statement, (ast.Assign, ast.AnnAssign))
+                for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
+            ]
+            return frozenset(n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name))
+    return None

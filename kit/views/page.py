@@ -1,0 +1,116 @@
+"""What a view says, before it is text or HTML: both are drawn from the same page, so they say the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kit.model import Status
+
+__all__ = ["GLYPHS", "Cell", "Page", "Table", "age", "duration", "size"]
+
+GLYPHS: dict[str, str] = {
+    "succeeded": "✓",
+    "passed": "✓",
+    "same": "✓",
+    "failed": "✗",
+    "running": "●",
+    "changed": "≠",
+    "added": "+",
+    "missing": "-",
+    "pending": "○",
+    "not run": "○",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A piece of text.
+
+    Args:
+        text: What it says.
+        mark: A status, such as "failed": shown as its glyph and in its colour, beside the text.
+        code: Whether it is a name or a value, to be set in a fixed-width face.
+    """
+
+    text: str
+    mark: str = ""
+    code: bool = False
+
+    def __str__(self) -> str:
+        return f"{GLYPHS.get(self.mark, '')} {self.text}".strip()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a heading.
+
+    Args:
+        heading: What they are rows of.
+        columns: The names of the columns.
+        rows: The rows, each as long as the columns.
+        folded: Whether HTML shows the heading alone until it is clicked.
+        tail: A line below the rows.
+    """
+
+    heading: tuple[Cell, ...]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    folded: bool = False
+    tail: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A whole view.
+
+    Args:
+        title: The first line.
+        tables: What follows.
+        notes: What there is to say besides, a line each.
+    """
+
+    title: tuple[Cell, ...]
+    tables: tuple[Table, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def mark_of(status: Status | str) -> Cell:
+    """Give the cell that shows a status: glyph and word."""
+    return Cell(status, mark=status)
+
+
+def size(count: int) -> str:
+    """Write a number of bytes: "5 B", "1.2 kB", "200 MB"."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError("unreachable")
+
+
+def duration(seconds: float | None) -> str:
+    """Write a duration: "8 ms", "1.3 s", "4 min 10 s"; "" where it is not known."""
+    if seconds is None:
+        return ""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def age(moment: datetime, now: datetime | None = None) -> str:
+    """Write how long ago a moment was: "just now", "5 min ago", "3 h ago", "2 days ago", else its date."""
+    since = (now or datetime.now()) - moment
+    if since < timedelta(minutes=1):
+        return "just now"
+    if since < timedelta(hours=1):
+        return f"{since.seconds // 60} min ago"
+    if since < timedelta(days=1):
+        return f"{since.seconds // 3600} h ago"
+    if since < timedelta(days=14):
+        return "yesterday" if since.days == 1 else f"{since.days} days ago"
+    return f"on {moment:%Y-%m-%d}"

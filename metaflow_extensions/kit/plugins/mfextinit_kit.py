@@ -1,0 +1,3 @@
+"""What kit adds to Metaflow."""
+
+ENVIRONMENTS_DESC = [("unpinned", ".unpinned.UnpinnedEnvironment")]
