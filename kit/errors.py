@@ -104,12 +104,11 @@ def did_you_mean(name: str, known: Iterable[str], what: str) -> str:
         One line: the near names if there are any, else the first of those that exist.
     """
     names = list(dict.fromkeys(known))
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    if not near:
-        near = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=3, cutoff=0.5)
-        near = [n for n in names if n.lower() in near]
+    nearness = {n: difflib.SequenceMatcher(None, name.lower(), n.lower()).ratio() for n in names}
+    least = max(0.5, 0.85 * max(nearness.values(), default=0.0))  # a name that is clearly nearest stands alone
+    near = sorted((n for n in names if nearness[n] >= least), key=lambda n: -nearness[n])
     if near:
-        return f"Did you mean {' or '.join(near)}?"
+        return f"Did you mean {' or '.join(near[:3])}?"
     if not names:
         return f"There are no {what} yet."
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

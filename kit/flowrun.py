@@ -22,6 +22,7 @@ from kit.project import Project, substitute_user
 __all__ = ["FinishedRun", "datastore_environment", "run_flow"]
 
 TASK_LINE = re.compile(r"^\d{4}-\d\d-\d\d \S+ \[(?P<task>\S+) \(pid \d+\)\] ?(?P<text>.*)$")
+OWN_LINE = re.compile(r"Task (is starting|failed|finished successfully)\.|<flow .* failed:")  # Metaflow's words
 MAX_LINES = 60
 
 
@@ -157,5 +158,6 @@ def _failure(output: str) -> str:
     failed = [found["task"] for found in parsed if found and found["text"].strip() == "Task failed."]
     if failed:
         own = [found["text"] for found in parsed if found and found["task"] == failed[0]]
-        return "\n".join([f"{failed[0]}:", *own[-MAX_LINES:]])
+        printed = [text for text in own if text.strip() and not OWN_LINE.fullmatch(text.strip())]
+        return "\n".join([f"{failed[0]}:", *printed[-MAX_LINES:]])
     return "\n".join(lines[-MAX_LINES:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -48,6 +49,10 @@ class _Class:
     after: tuple[str, ...]
 
 
+# Classes by file and name; under "" as the file, the first class of a name in any file.
+_Classes = dict[tuple[str, str], _Class]
+
+
 @dataclass(frozen=True)
 class _Source:
     classes: tuple[_Class, ...] = ()
@@ -68,39 +73,39 @@ def scan(folder: Path, recursive: bool = True) -> FlowScan:
     Returns:
         The flows, and the files that could not be parsed.
     """
-    sources = {str(path): _read(path) for path in _files(folder, recursive)}
-    classes: dict[str, _Class] = {}
+    sources = {str(path): _read(path) for path in _files(folder, recursive, set())}
+    classes: _Classes = {}
     for source in sources.values():
         for cls in source.classes:
-            classes.setdefault(cls.name, cls)
-    flows = {
-        cls.name: _flow(cls, classes)
-        for cls in classes.values()
-        if _is_flow(cls.name, classes) and _inherited(cls, classes, "steps")
-    }
-    files = {cls.file for cls in classes.values() if _is_flow(cls.name, classes)}
+            classes[cls.file, cls.name] = cls
+            classes.setdefault(("", cls.name), cls)
+    flow_classes = [cls for (file, _), cls in classes.items() if file and _is_flow(cls, classes)]
+    flows: dict[str, FlowInfo] = {}
+    for cls in flow_classes:
+        if _inherited(cls, classes, "steps"):
+            flows.setdefault(cls.name, _flow(cls, classes))
     modules = {Path(file).stem: source for file, source in sources.items()}
-    flows = {name: replace(flow, after=_after(flow, flows, sources, modules, classes)) for name, flow in flows.items()}
     return FlowScan(
         flows={
             name: replace(flow, after=_after(flow, flows, sources, modules, classes)) for name, flow in flows.items()
         },
         broken={file: source.error for file, source in sources.items() if source.error},
         lost={name: file for file, source in sources.items() for name in source.lost},
-        flow_files=frozenset(files),
+        flow_files=frozenset(cls.file for cls in flow_classes),
     )
 
 
-def _files(folder: Path, recursive: bool) -> Iterator[Path]:
-    if not folder.is_dir():
+def _files(folder: Path, recursive: bool, seen: set[Path]) -> Iterator[Path]:
+    if not folder.is_dir() or folder.resolve() in seen:  # a link may lead back to where it is
         return
-    for path in sorted(folder.iterdir()):
+    seen.add(folder.resolve())
+    for path in sorted(folder.iterdir(), key=lambda path: (path.is_symlink(), path)):
         if path.name.startswith(".") or path.name in SKIPPED_FOLDERS:
             continue
         if path.suffix == ".py" and path.is_file():
             yield path
         elif recursive and path.is_dir() and not (path / "pyvenv.cfg").exists():
-            yield from _files(path, recursive)
+            yield from _files(path, recursive, seen)
 
 
 def _read(path: Path) -> _Source:
@@ -108,20 +113,23 @@ def _read(path: Path) -> _Source:
         stat = path.stat()
     except OSError as error:
         return _Source(error=str(error))
-    return _parse(str(path), stat.st_mtime_ns, stat.st_size)
+    return _parse(str(path), (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino))
 
 
 @lru_cache(maxsize=512)
-def _parse(file: str, mtime_ns: int, size: int) -> _Source:
-    """Parse one file; the stat fields are the cache's key."""
+def _parse(file: str, state: tuple[int, ...]) -> _Source:
+    """Parse one file; its state is the cache's key (a file may be replaced by one of the same size and time)."""
     try:
         content = Path(file).read_bytes()
-        tree = ast.parse(content, filename=file)
-    except SyntaxError as error:
-        text = Path(file).read_text(encoding="utf-8", errors="replace")
-        return _Source(error=f"line {error.lineno}: {error.msg}", lost=tuple(FLOW_CLASS.findall(text)))
-    except (OSError, ValueError) as error:
+    except OSError as error:
         return _Source(error=str(error))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of doubtful escapes: they are for the one who runs the file
+            tree = ast.parse(content, filename=file)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        text = content.decode("utf-8", errors="replace")
+        return _Source(error=_reason(error), lost=tuple(FLOW_CLASS.findall(text)))
     aliases = _aliases(tree)
     strings = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
     return _Source(
@@ -130,6 +138,12 @@ def _parse(file: str, mtime_ns: int, size: int) -> _Source:
         flow_calls=tuple(_flow_calls(tree, aliases)),
         strings=frozenset(value for value in strings if isinstance(value, str) and len(value) < 200),
     )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f"line {error.lineno}: {error.msg}"
+    return str(error) or "it is nested too deeply"
 
 
 def _aliases(tree: ast.Module) -> dict[str, str]:
@@ -198,25 +212,31 @@ def _flow_calls(tree: ast.Module, aliases: dict[str, str]) -> Iterator[str]:
             yield from (value.split("/")[0] for value in _first_string(node, "pathspec"))
 
 
-def _is_flow(name: str, classes: dict[str, _Class], seen: tuple[str, ...] = ()) -> bool:
-    if name == "FlowSpec":
+def _bases(cls: _Class, classes: _Classes) -> Iterator[_Class]:
+    """Give the base classes that the folder's files define: the file's own, before another's of the same name."""
+    for name in cls.bases:
+        base = classes.get((cls.file, name)) or classes.get(("", name))
+        if base is not None:
+            yield base
+
+
+def _is_flow(cls: _Class, classes: _Classes, seen: tuple[_Class, ...] = ()) -> bool:
+    if "FlowSpec" in cls.bases:
         return True
-    if name not in classes or name in seen:
-        return False
-    return any(_is_flow(base, classes, (*seen, name)) for base in classes[name].bases)
+    return any(_is_flow(base, classes, (*seen, cls)) for base in _bases(cls, classes) if base not in (*seen, cls))
 
 
-def _inherited(cls: _Class, classes: dict[str, _Class], what: str, seen: tuple[str, ...] = ()) -> tuple[str, ...]:
+def _inherited(cls: _Class, classes: _Classes, what: str, seen: tuple[_Class, ...] = ()) -> tuple[str, ...]:
     """Gather steps or Parameters of a class and of its bases, the bases' first, each once."""
     names: list[str] = []
-    for base in cls.bases:
-        if base in classes and base not in seen:
-            names += _inherited(classes[base], classes, what, (*seen, cls.name))
+    for base in _bases(cls, classes):
+        if base not in (*seen, cls):
+            names += _inherited(base, classes, what, (*seen, cls))
     names += getattr(cls, what)
     return tuple(dict.fromkeys(names))
 
 
-def _flow(cls: _Class, classes: dict[str, _Class]) -> FlowInfo:
+def _flow(cls: _Class, classes: _Classes) -> FlowInfo:
     return FlowInfo(
         name=cls.name,
         file=cls.file,
@@ -231,7 +251,7 @@ def _after(
     flows: Iterable[str],
     sources: dict[str, _Source],
     modules: dict[str, _Source],
-    classes: dict[str, _Class],
+    classes: _Classes,
 ) -> tuple[str, ...]:
     """Name the project's other flows whose runs this one reads.
 
@@ -239,7 +259,7 @@ def _after(
     that it imports counts with its calls of Metaflow's client alone, since a shared module names many things.
     """
     own = sources[flow.file]
-    named = {text.split("/")[0] for text in own.strings} | set(classes[flow.name].after) | set(own.flow_calls)
+    named = {text.split("/")[0] for text in own.strings} | set(classes[flow.file, flow.name].after) | set(own.flow_calls)
     for module in own.imports:
         if module in modules:
             named |= set(modules[module].flow_calls)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
-USER = "tester"
+from kernel_client import Kernel
+from support import USER, write_files
 
 
 @pytest.fixture(autouse=True)
@@ -36,25 +32,15 @@ def make_project(tmp_path: Path) -> Callable[[dict[str, str]], Path]:
     return make
 
 
-def write_files(root: Path, files: dict[str, str]) -> None:
-    """Write files, {path: content}, the content dedented."""
-    root.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(textwrap.dedent(content), encoding="utf-8")
+@pytest.fixture
+def start_kernel() -> Iterator[Callable[..., Kernel]]:
+    """Start kernels in a folder, with variables; they end with the test."""
+    kernels: list[Kernel] = []
 
+    def start(folder: Path, **environ: str) -> Kernel:
+        kernels.append(Kernel(folder, environ))
+        return kernels[-1]
 
-def run_flow(file: Path, *arguments: str, cwd: Path | None = None, check: bool = True, user: str = USER) -> str:
-    """Run a flow file as a user does, from its own folder or another one; gives what it printed."""
-    done = subprocess.run(
-        [sys.executable, str(file), "--no-pylint", "run", *arguments],
-        cwd=cwd or file.parent,
-        env={**os.environ, "USERNAME": user},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    output = done.stdout + done.stderr
-    assert not check or done.returncode == 0, output
-    return output
+    yield start
+    for kernel in kernels:
+        kernel.close()

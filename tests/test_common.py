@@ -246,6 +246,7 @@ def ask(questions, folder):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
+    (folder / ".metaflow").mkdir()  # two first runs at once would both make it, and one fail
     (folder / "train.py").write_text(SHORT_TRAIN_FLOW)
     return folder
 

@@ -75,8 +75,9 @@ def read_notebook(project: Project, path: Path) -> Notebook:
     name = project.relative(path)
     try:
         node: Any = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
-    except json.JSONDecodeError as error:
-        raise NotebookError(f"{name} is not valid JSON: {error}.", "Mend it, or take it from git again.") from error
+    except (json.JSONDecodeError, nbformat.reader.NotJSONError) as error:
+        reason = str(error).splitlines()[0][:100]
+        raise NotebookError(f"{name} is not valid JSON: {reason}", "Mend it, or take it from git again.") from error
     except Exception as error:  # nbformat raises what it likes for a file that is JSON and no notebook
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise NotebookError(f"{name} is not a notebook: {reason}.", "Open it in JupyterLab and save it.") from error

@@ -11,6 +11,7 @@ __all__ = ["dependency_page", "project_page", "run_page", "step_page"]
 
 OWN_NAMES = frozenset({"name"})  # Metaflow stores the flow's name as an artifact of every task
 MAX_VALUES = 6
+RECORDED_CHARACTERS = 30  # of a foreach value, in what Metaflow records (metaflow.flowspec)
 
 
 def project_page(root: str, flows: Sequence[FlowRuns]) -> Page:
@@ -35,7 +36,7 @@ def project_page(root: str, flows: Sequence[FlowRuns]) -> Page:
                 )
                 for run in flow.runs
             ),
-            tail="" if flow.runs else "no runs yet",
+            tail=() if flow.runs else ("no runs yet",),
         )
         for flow in flows
     )
@@ -83,9 +84,9 @@ def step_page(result: StepResult) -> Page:
         "same": result.same,
     }
     rows = tuple(
-        (Cell(group, mark=group), Cell(str(len(names))), Cell(", ".join(sorted(names)), code=True))
+        (Cell(group, mark=group), Cell(str(len(shown))), Cell(", ".join(sorted(shown)), code=True))
         for group, names in groups.items()
-        if names
+        if (shown := (names or frozenset()) - OWN_NAMES)
     )
     notes = list(result.notes)
     if result.same is None:
@@ -133,14 +134,18 @@ def _step_table(step: StepInfo, seen: set[tuple[str, str]], only: frozenset[str]
     inherited -= {*by_name, *OWN_NAMES}
     heading = [Cell(step.name, code=True), mark_of(step.status)]
     if len(step.tasks) > 1:
-        heading.append(Cell(_foreach(step)))
+        failed = sum(task.status == "failed" for task in step.tasks)
+        heading.append(Cell(_count(len(step.tasks), "task") + (f", {failed} failed" if failed else "")))
     heading.append(Cell(_count(len(by_name), "artifact")))
+    tail = _foreach_values(step)
+    if inherited:
+        tail.append(f"inherited: {', '.join(sorted(inherited))}")
     return Table(
         heading=tuple(heading),
         columns=("name", "type", "size"),
         rows=tuple(_artifact_row(name, infos) for name, infos in sorted(by_name.items())),
         folded=folded and not by_name,
-        tail=f"inherited: {', '.join(sorted(inherited))}" if inherited else "",
+        tail=tuple(tail),
     )
 
 
@@ -150,14 +155,15 @@ def _artifact_row(name: str, infos: Sequence[ArtifactInfo]) -> tuple[Cell, ...]:
     return Cell(name, code=True), Cell(types), Cell(f"{total} in {len(infos)} tasks" if len(infos) > 1 else total)
 
 
-def _foreach(step: StepInfo) -> str:
-    """Say how many tasks a step has and, for a foreach, what their values are."""
-    values = ["/".join(str(value) for value in task.values) for task in step.tasks if any(task.values)]
-    failed = sum(task.status == "failed" for task in step.tasks)
-    text = f"{len(step.tasks)} tasks"
-    if failed:
-        text += f", {failed} failed"
-    if values:
-        more = f", … {len(values) - MAX_VALUES} more" if len(values) > MAX_VALUES else ""
-        text += f": {', '.join(values[:MAX_VALUES])}{more}"
-    return text
+def _foreach_values(step: StepInfo) -> list[str]:
+    """Say what the tasks of a foreach were given, as Metaflow recorded it: cut off after its first characters."""
+    values = ["/".join(_short(value) for value in task.values) for task in step.tasks if any(task.values)]
+    if len(step.tasks) < 2 or not values:
+        return []
+    more = [f"and {len(values) - MAX_VALUES} more"] if len(values) > MAX_VALUES else []
+    return [f"foreach: {' · '.join([*values[:MAX_VALUES], *more])}"]
+
+
+def _short(value: str | None) -> str:
+    text = str(value)
+    return f"{text}…" if len(text) >= RECORDED_CHARACTERS else text

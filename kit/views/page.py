@@ -50,14 +50,14 @@ class Table:
         columns: The names of the columns.
         rows: The rows, each as long as the columns.
         folded: Whether HTML shows the heading alone until it is clicked.
-        tail: A line below the rows.
+        tail: Lines below the rows.
     """
 
     heading: tuple[Cell, ...]
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     folded: bool = False
-    tail: str = ""
+    tail: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

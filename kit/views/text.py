@@ -31,6 +31,4 @@ def _table(table: Table) -> list[str]:
         for row in rows:
             cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
             lines.append((indent * 2 + "  ".join(cells)).rstrip())
-    if table.tail:
-        lines.append(indent * 2 + table.tail)
-    return lines
+    return lines + [indent * 2 + line for line in table.tail]

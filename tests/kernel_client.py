@@ -1,0 +1,80 @@
+"""A real Jupyter kernel, driven through its protocol as a notebook front end does."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.manager import KernelManager
+
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+CELL_TIMEOUT = 120
+
+
+@dataclass
+class Output:
+    """What a cell gave."""
+
+    stdout: str = ""
+    stderr: str = ""
+    text: str = ""
+    html: str = ""
+    error: str = ""
+    traceback: str = ""
+    displays: list[dict[str, Any]] = field(default_factory=list)
+
+    def take(self, message: dict[str, Any]) -> None:
+        content = message["content"]
+        if message["msg_type"] == "stream":
+            setattr(self, content["name"], getattr(self, content["name"]) + content["text"])
+        elif message["msg_type"] == "error":
+            self.error = f"{content['ename']}: {content['evalue']}"
+            self.traceback = ANSI.sub("", "\n".join(content["traceback"]))
+        elif message["msg_type"] in ("execute_result", "display_data"):
+            self.displays.append(content["data"])
+            self.text += content["data"].get("text/plain", "")
+            self.html += content["data"].get("text/html", "")
+
+
+class Kernel:
+    """A running kernel."""
+
+    def __init__(self, folder: Path, environ: dict[str, str]) -> None:
+        self.manager = KernelManager(kernel_name="python3")
+        self.manager.start_kernel(cwd=str(folder), env={**os.environ, **environ})
+        self.client = self.manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=60)
+
+    def run(self, code: str, answers: list[str] | None = None) -> Output:
+        """Execute a cell; `answers` are typed where it asks for input, as a debugger does."""
+        output, rest = Output(), list(answers or [])
+
+        def answer(_message: dict[str, Any]) -> None:
+            self.client.input(rest.pop(0) if rest else "q")
+
+        self.client.execute_interactive(
+            code, output_hook=output.take, stdin_hook=answer, timeout=CELL_TIMEOUT, allow_stdin=answers is not None
+        )
+        return output
+
+    def check(self, code: str) -> Output:
+        """Execute a cell that must not fail."""
+        output = self.run(code)
+        assert not output.error, output.traceback
+        return output
+
+    def complete(self, code: str) -> list[str]:
+        """Ask for completions at the end of the code, as Tab does."""
+        message_id = self.client.complete(code, len(code))
+        while True:
+            message = self.client.get_shell_msg(timeout=CELL_TIMEOUT)
+            if message["parent_header"].get("msg_id") == message_id:
+                return list(message["content"]["matches"])
+
+    def close(self) -> None:
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
