@@ -9,7 +9,14 @@ from kit.runs import PARAMETERS_STEP, plain
 __all__ = ["parents"]
 
 
-def parents(datastore: Any, run_id: str, node: Any, index: tuple[int, ...], split_parent: str | None) -> list[Any]:
+def parents(
+    datastore: Any,
+    run_id: str,
+    node: Any,
+    index: tuple[int, ...],
+    iteration: int | None,
+    split_parent: str | None,
+) -> list[Any]:
     """Find the tasks that feed one task of a recorded run.
 
     Metaflow's client has `Task.parent_tasks`, which gives them in no order and, where a switch or a recursion is
@@ -21,6 +28,7 @@ def parents(datastore: Any, run_id: str, node: Any, index: tuple[int, ...], spli
         run_id: The run's id.
         node: The step's node in the flow's graph.
         index: The task's indices in the foreachs around it, outermost first.
+        iteration: For a step that leads to itself, how often the task had been there before; else None.
         split_parent: For a join, the type of the split that it closes ("foreach", "split" ...), else None.
 
     Returns:
@@ -28,11 +36,14 @@ def parents(datastore: Any, run_id: str, node: Any, index: tuple[int, ...], spli
     """
     if not node.in_funcs:
         return list(datastore.get_task_datastores(run_id, steps=[PARAMETERS_STEP]))
-    order = {step: position for position, step in enumerate(sorted(node.in_funcs))}
+    before = {*node.in_funcs, node.name} if iteration is not None else set(node.in_funcs)
+    order = {step: position for position, step in enumerate(sorted(before))}
     found = []
     for ds in datastore.get_task_datastores(run_id, steps=list(order)):
         transition = plain(ds, "_transition")
         if not transition or node.name not in transition[0]:
+            continue
+        if iteration is not None and not _precedes(ds, node.name, iteration):
             continue
         theirs = tuple(frame.index for frame in plain(ds, "_foreach_stack") or ())
         if split_parent == "foreach":
@@ -45,3 +56,11 @@ def parents(datastore: Any, run_id: str, node: Any, index: tuple[int, ...], spli
             found.append((order[ds.step_name], theirs, ds))
     found.sort(key=lambda row: row[:2])
     return [ds for _, _, ds in found]
+
+
+def _precedes(ds: Any, step: str, iteration: int) -> bool:
+    """Whether a task leads to an iteration of a step that leads to itself: the one before it, or the way in."""
+    if ds.step_name != step:
+        return iteration == 0
+    stack = plain(ds, "_iteration_stack")
+    return bool(stack) and stack[-1] == iteration - 1

@@ -37,7 +37,7 @@ class Project:
         notebooks_folder: Where its notebooks are.
         settings: The table [tool.kit] of its pyproject.toml.
         sysroot: The folder that METAFLOW_DATASTORE_SYSROOT_LOCAL named, or None where Metaflow looks for
-            `.metaflow` by itself.
+            `.metaflow` by itself. Metaflow's configuration file may name it too.
     """
 
     root: Path
@@ -84,8 +84,8 @@ class Project:
         """List the local datastores that runs of this project may have been written to.
 
         Metaflow writes to the nearest `.metaflow` above the folder in which a run was started, and makes one there
-        if it finds none; so every folder of the project may have its own. The first is where a run started from
-        the project's root goes.
+        if it finds none; so every folder of the project may have its own. The first is the root's own, else the one
+        of a folder in it, else the nearest above.
 
         Returns:
             Paths of `.metaflow` folders; the first may not exist yet.
@@ -114,26 +114,29 @@ def find_project(start: str | Path | None = None, environ: Mapping[str, str] | N
         files lie beside it, or where nothing better is found.
 
     Raises:
-        ProjectError: There is no project, or its pyproject.toml cannot be read.
+        ProjectError: There is no project, or its pyproject.toml is not as it should be.
     """
     environ = os.environ if environ is None else environ
     start = Path(start or Path.cwd()).resolve()
     folders = [start, *start.parents]
-    declared = next((folder for folder in folders if "kit" in _tool_table(folder)), None)
-    with_flows = next((folder for folder in folders if (folder / "flows").is_dir()), None)
+    declared = next((folder for folder in folders if _declares(folder)), None)
+    named = _named_flows(declared) if declared else None  # `src/flows` does not make a project of `src`
+    with_flows = next((f for f in folders if (f / "flows").is_dir() and f / "flows" != named), None)
     with_runs = [folder for folder in folders if (folder / DATASTORE_FOLDER).is_dir()]
     strong = _nearest(declared, with_flows)
     beside = next((folder for folder in with_runs if _has_flow_file(folder)), None)
     if strong and beside and strong in beside.parents and beside != strong and not _inside_project(beside, strong):
         strong = beside
     root = strong or beside or next(iter(with_runs), None)
+    for folder in folders[: folders.index(root) + 1] if root else folders:
+        _settings(folder)  # raises where one that may have declared a project cannot be read
     if root is None:
         raise ProjectError(
             f"There is no Metaflow project in {start} or above it.",
             "Make a folder `flows` for the flow files, or name one under [tool.kit] in pyproject.toml.",
         )
-    settings = _tool_table(root).get("kit", {})
-    sysroot = environ.get("METAFLOW_DATASTORE_SYSROOT_LOCAL")
+    settings = _settings(root) or {}
+    sysroot = _configured("METAFLOW_DATASTORE_SYSROOT_LOCAL", environ)
     return Project(
         root=root,
         flows_folder=_flows_folder(root, settings),
@@ -170,10 +173,15 @@ def _usable(name: str | None) -> bool:
 
 def _metaflow_users(environ: Mapping[str, str]) -> Iterator[str | None]:
     """Give the names that Metaflow would try, in its order (metaflow.util.get_username)."""
-    yield environ.get("METAFLOW_USER")
-    yield _profile(environ).get("METAFLOW_USER")
+    yield _configured("METAFLOW_USER", environ)
     for key in ("SUDO_USER", "USERNAME", "USER"):
         yield environ.get(key)
+
+
+def _configured(name: str, environ: Mapping[str, str]) -> str | None:
+    """Read a setting of Metaflow's: the variable, else its configuration file (metaflow_config_funcs.from_conf)."""
+    value = environ.get(name, _profile(environ).get(name))
+    return value if isinstance(value, str) else None
 
 
 def _profile(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -181,23 +189,37 @@ def _profile(environ: Mapping[str, str]) -> dict[str, Any]:
     home = Path(environ.get("METAFLOW_HOME", "~/.metaflowconfig")).expanduser()
     name = environ.get("METAFLOW_PROFILE")
     try:
-        values = json.loads((home / (f"config_{name}.json" if name else "config.json")).read_text())
+        values = json.loads((home / (f"config_{name}.json" if name else "config.json")).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return values if isinstance(values, dict) else {}
 
 
-def _tool_table(folder: Path) -> dict[str, Any]:
+def _settings(folder: Path) -> Mapping[str, Any] | None:
+    """Read [tool.kit] of a folder's pyproject.toml; None where there is none.
+
+    Raises:
+        ProjectError: The file is not TOML, or that is not a table.
+    """
     path = folder / "pyproject.toml"
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return {}
-    try:
-        table = tomllib.loads(text).get("tool", {})
-    except tomllib.TOMLDecodeError as error:
+        tables = tomllib.loads(path.read_bytes().decode("utf-8"))
+    except OSError:
+        return None
+    except ValueError as error:  # not UTF-8, or not TOML
         raise ProjectError(f"{path} is not valid TOML: {error}.", "Mend it: kit reads [tool.kit] there.") from error
-    return table if isinstance(table, dict) else {}
+    tool = tables.get("tool", {})
+    settings = tool.get("kit") if isinstance(tool, Mapping) else None
+    if settings is not None and not isinstance(settings, Mapping):
+        raise ProjectError(f"[tool.kit] in {path} is not a table.", "Write it as a heading of its own: [tool.kit].")
+    return settings
+
+
+def _declares(folder: Path) -> bool:
+    try:
+        return _settings(folder) is not None
+    except ProjectError:  # it is said when the project turns out to be there or above
+        return False
 
 
 def _nearest(*folders: Path | None) -> Path | None:
@@ -206,9 +228,13 @@ def _nearest(*folders: Path | None) -> Path | None:
 
 def _inside_project(folder: Path, root: Path) -> bool:
     """Whether a folder with flow files and runs is part of the project above it: its flows, or declared so."""
-    settings = _tool_table(root).get("kit")
+    settings = _settings(root)
     flows = _flows_folder(root, settings or {})
     return settings is not None or folder == flows or flows in folder.parents
+
+
+def _named_flows(root: Path) -> Path:
+    return root / str((_settings(root) or {}).get("flows", "flows"))
 
 
 def _flows_folder(root: Path, settings: Mapping[str, Any]) -> Path:

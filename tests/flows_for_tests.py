@@ -196,7 +196,48 @@ DECORATED = """
         DecoratedFlow()
 """
 
+SWITCH = """
+    from metaflow import Config, FlowSpec, IncludeFile, Parameter, step
+
+
+    class SwitchFlow(FlowSpec):
+        settings = Config("settings", default="flows/settings.json")
+        words = IncludeFile("words", default="flows/words.txt")
+        rounds = Parameter("rounds", type=int, default=settings.rounds)
+
+        @step
+        def start(self):
+            self.way = "long" if self.settings.nested.long else "short"
+            self.count = len(self.words.split())
+            self.next({"short": self.short, "long": self.long}, condition="way")
+
+        @step
+        def short(self):
+            self.next(self.loop)
+
+        @step
+        def long(self):
+            self.next(self.loop)
+
+        @step
+        def loop(self):
+            self.count += 1
+            self.go = "on" if self.count < self.rounds else "out"
+            self.next({"on": self.loop, "out": self.end}, condition="go")
+
+        @step
+        def end(self):
+            pass
+
+
+    if __name__ == "__main__":
+        SwitchFlow()
+"""
+
 PROJECT = {
+    "flows/switch.py": SWITCH,
+    "flows/settings.json": '{"rounds": 5, "nested": {"long": true}}',
+    "flows/words.txt": "two words",
     "flows/common.py": COMMON,
     "flows/linear.py": LINEAR,
     "flows/branch.py": BRANCH,

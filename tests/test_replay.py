@@ -22,6 +22,7 @@ TASKS = [
     *("BranchFlow/start", "BranchFlow/left", "BranchFlow/right", "BranchFlow/join", "BranchFlow/end"),
     *("ForeachFlow/start", "ForeachFlow/outer", "ForeachFlow/inner", "ForeachFlow/inner_join"),
     *("ForeachFlow/outer_join", "ForeachFlow/end"),
+    *("SwitchFlow/start", "SwitchFlow/long", "SwitchFlow/loop", "SwitchFlow/end"),
     *("DecoratedFlow/start", "DecoratedFlow/report", "DecoratedFlow/attempt", "DecoratedFlow/last"),
 ]
 
@@ -33,7 +34,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_files(root, PROJECT)
     (root / ".metaflow").mkdir()
     run_flow(root / "flows" / "linear.py", "--tag", "mine", "--tag", "best", cwd=root)
-    for name in ("branch", "loops", "decorated"):
+    for name in ("branch", "loops", "switch", "decorated"):
         run_flow(root / "flows" / f"{name}.py", cwd=root)
     return root
 

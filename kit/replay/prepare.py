@@ -45,7 +45,9 @@ class Prepared:
         self.recorded = runs.task_store(task.pathspec, target.run.store)
         self.metadata = runs.metadata(task.pathspec, target.run.store)
         split = loaded.cls._graph[self.node.split_parents[-1]].type if self.node.type == "join" else None
-        self.inputs = parents(self.datastore, target.run.id, self.node, task.index, split)
+        iterations = plain(self.recorded, "_iteration_stack")
+        iteration = iterations[-1] if iterations else None
+        self.inputs = parents(self.datastore, target.run.id, self.node, task.index, iteration, split)
         self._check_inputs()
         self.overrides = self._checked(overrides)
 
