@@ -12,7 +12,7 @@ demo: $(VENV)/examples
 	$(BIN)/kit test
 
 lab: $(VENV)/examples .metaflow
-	$(BIN)/jupyter lab --allow-root notebooks
+	$(BIN)/jupyter lab --allow-root --LabApp.default_url=/lab/tree/notebooks/debug_train.ipynb
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest
@@ -33,14 +33,15 @@ lint: $(VENV)/dev
 
 # uv installs in seconds, and compiles; where it cannot reach the index that pip is configured for, pip does.
 $(VENV)/examples $(VENV)/dev: pyproject.toml | $(BIN)/uv
-	UV_COMPILE_BYTECODE=1 $(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[$(@F)]' \
+	@echo "installing kit with its extra $(@F) into $(VENV)"
+	@UV_COMPILE_BYTECODE=1 $(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[$(@F)]' \
 	|| $(BIN)/python -m pip install --quiet --editable '.[$(@F)]'
-	touch $@
+	@touch $@
 
 $(BIN)/uv:
-	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	echo "$(PYTHON) cannot make an environment: install its venv module (Debian: apt-get install python3-venv)"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
 
 clean:
 	rm -rf $(VENV) .kit .mypy_cache .pytest_cache .ruff_cache

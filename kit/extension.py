@@ -144,9 +144,6 @@ def _bind_common(shell: InteractiveShell, project: Project) -> bool:
     path = project.flows_folder / f"{SHARED_MODULE}.py"
     if not path.is_file():
         return False
-    stale = sys.modules.get(SHARED_MODULE)
-    if stale is not None and not _is_file(stale, path):  # another project's, loaded in this kernel before
-        del sys.modules[SHARED_MODULE]
     try:
         module = importlib.import_module(SHARED_MODULE)
     except Exception as error:
@@ -159,11 +156,6 @@ def _bind_common(shell: InteractiveShell, project: Project) -> bool:
 def _unbind(shell: InteractiveShell, module: ModuleType) -> None:
     if shell.user_ns.get(SHARED_MODULE) is module:
         del shell.user_ns[SHARED_MODULE]
-
-
-def _is_file(module: ModuleType, path: Path) -> bool:
-    file = getattr(module, "__file__", None)
-    return file is not None and Path(file).resolve() == path.resolve()
 
 
 def _import_error(project: Project, path: Path, error: Exception) -> ModuleError:

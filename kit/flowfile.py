@@ -7,13 +7,14 @@ and what stands under `if __name__ == "__main__":` runs up to the point at which
 from __future__ import annotations
 
 import hashlib
-import importlib
 import inspect
 import linecache
 import sys
+import sysconfig
 import textwrap
 import threading
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,10 +23,10 @@ from types import ModuleType
 from typing import Any
 
 from kit import internals
-from kit.errors import FlowFileError
+from kit.errors import FlowFileError, KitError
 from kit.model import FlowInfo
 
-__all__ = ["LoadedFlow", "as_script", "load", "load_cached"]
+__all__ = ["LoadedFlow", "as_script", "forget_strangers", "load", "load_cached"]
 
 # Named tuples that Metaflow puts into the `__main__` of every process that imports it.
 MAIN_NAMES = ("ForeachFrame", "S3GetObject", "S3PutObject", "RangeInfo")
@@ -76,7 +77,8 @@ def load(info: FlowInfo) -> LoadedFlow:
     module.__file__ = info.file
     _give_main_names(module)
     linecache.checkcache(info.file)
-    with _loading, as_script(module), _command_line_stopped():
+    with _loading, warnings.catch_warnings(), as_script(module), _command_line_stopped():
+        warnings.simplefilter("ignore")  # Metaflow's own must not become errors where the caller's warnings are
         try:
             code = compile(content, info.file, "exec", dont_inherit=True)
             with internals.parameters.flow_context(None):
@@ -85,15 +87,17 @@ def load(info: FlowInfo) -> LoadedFlow:
             pass
         except (Exception, SystemExit) as error:
             raise _load_error(info, error) from error
+    from metaflow import FlowSpec
+
     cls = module.__dict__.get(info.name)
-    if not isinstance(cls, type):
+    if not (isinstance(cls, type) and issubclass(cls, FlowSpec)):
         raise FlowFileError(
             f"{info.file} no longer defines {info.name}.", "Give the class its name back, or name another flow."
         )
     return LoadedFlow(info, module, cls, _digest(content))
 
 
-_cache: dict[str, LoadedFlow] = {}
+_cache: dict[tuple[str, str], LoadedFlow] = {}
 
 
 def load_cached(info: FlowInfo) -> LoadedFlow:
@@ -101,10 +105,20 @@ def load_cached(info: FlowInfo) -> LoadedFlow:
 
     Artifacts read at different times are then of the same classes.
     """
-    cached = _cache.get(info.file)
-    if cached is None or cached.digest != _digest(_read(info)) or cached.info.name != info.name:
-        cached = _cache[info.file] = load(info)
+    key = info.file, info.name
+    with _loading:
+        cached = _cache.get(key)
+        if cached is None or cached.digest != _digest(_read(info)):
+            cached = _cache[key] = load(info)
     return cached
+
+
+def forget_strangers(folder: Path) -> None:
+    """Forget modules that another project's file gave, where a folder has a file of that name: `common`, say."""
+    for path in folder.glob("*.py"):
+        known = getattr(sys.modules.get(path.stem), "__file__", None)
+        if known and Path(known).resolve() != path.resolve() and _is_users(known):
+            del sys.modules[path.stem]
 
 
 @contextmanager
@@ -115,7 +129,7 @@ def as_script(module: ModuleType) -> Iterator[None]:
     sys.argv.
     """
     file = str(module.__file__)
-    main, path, argv = sys.modules["__main__"], list(sys.path), sys.argv
+    main, path, folders, argv = sys.modules["__main__"], sys.path, list(sys.path), sys.argv
     sys.modules["__main__"] = module
     folder = str(Path(file).parent)
     if folder not in sys.path:
@@ -125,7 +139,8 @@ def as_script(module: ModuleType) -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
-        sys.path[:] = path
+        sys.path = path
+        sys.path[:] = folders
         sys.argv = argv
 
 
@@ -145,7 +160,7 @@ def _command_line_stopped() -> Iterator[None]:
 
 
 def _give_main_names(module: ModuleType) -> None:
-    homes = [importlib.import_module("metaflow.tuple_util"), sys.modules.get("metaflow.plugins.datatools.s3.s3")]
+    homes = [internals.tuple_util, sys.modules.get(internals.NAMES["s3"][0])]  # s3 is imported where it is used
     for home in homes:
         for name in MAIN_NAMES:
             if hasattr(home, name):
@@ -173,13 +188,20 @@ def _load_error(info: FlowInfo, error: BaseException) -> FlowFileError:
     frames = traceback.extract_tb(error.__traceback__)
     first = next((i for i, frame in enumerate(frames) if frame.filename == info.file), len(frames))
     own = frames[first:]
-    where = f"{own[0].filename}, line {own[0].lineno}" if own else info.file
-    last = own[-1] if own else None
-    if last and last.filename != info.file and "site-packages" not in last.filename:
-        where = f"{last.filename}, line {last.lineno}"
-    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    mine = [frame for frame in own if _is_users(frame.filename)]
+    where = f"{mine[-1].filename}, line {mine[-1].lineno}" if mine else info.file
+    said = next((line for line in str(error).splitlines() if line.strip()), "")
+    what = f"{type(error).__name__}: {said}" if said else type(error).__name__
     hint = "Mend that line, then try again."
     if isinstance(error, ModuleNotFoundError):
         hint = "Install it (%mf_install_deps), or put the module beside the flow file."
+    elif isinstance(error, KitError):
+        hint = error.hint
     details = "".join(traceback.format_list(own))
     return FlowFileError(f"{info.name} does not load: {what} ({where}).", hint, details)
+
+
+def _is_users(file: str) -> bool:
+    """Whether a frame's file is the user's: not the standard library's, an installed package's or kit's."""
+    others = "<", sysconfig.get_path("stdlib"), str(Path(__file__).parent)
+    return not file.startswith(others) and not {"site-packages", "dist-packages"} & set(Path(file).parts)

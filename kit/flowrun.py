@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from pathlib import Path
 from kit import flowfile
 from kit.errors import FlowRunError
 from kit.model import FlowInfo, Pathspec
-from kit.pins import pins, unmet
+from kit.pins import pins, replacements
 from kit.project import Project, substitute_user
 
 __all__ = ["FinishedRun", "datastore_environment", "run_flow"]
@@ -24,6 +26,7 @@ __all__ = ["FinishedRun", "datastore_environment", "run_flow"]
 TASK_LINE = re.compile(r"^\d{4}-\d\d-\d\d \S+ \[(?P<task>\S+) \(pid \d+\)\] ?(?P<text>.*)$")
 OWN_LINE = re.compile(r"Task (is starting|failed|finished successfully)\.|<flow .* failed:")  # Metaflow's words
 MAX_LINES = 60
+STOP_SECONDS = 0.3  # how long a run goes on after `stop` was set
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ def run_flow(
     arguments: Sequence[str] = (),
     options: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
+    stop: threading.Event | None = None,
 ) -> FinishedRun:
     """Run a flow to its end.
 
@@ -72,6 +76,7 @@ def run_flow(
         arguments: What follows `run` on Metaflow's command line.
         options: What precedes it.
         environ: Variables to add to the environment.
+        stop: Ends the run when it is set, by another thread.
 
     Returns:
         What became of it; a run that fails is not an exception here.
@@ -89,7 +94,8 @@ def run_flow(
     with tempfile.TemporaryDirectory(prefix="kit-run-") as folder:
         id_file = Path(folder, "run-id")
         command = [sys.executable, flow.file, "--no-pylint", *pinning, *options, "run", "--run-id-file", str(id_file)]
-        status, output = _output([*command, *arguments], project.root, {**os.environ, **own, **(environ or {})})
+        everything = {**os.environ, **own, **(environ or {})}
+        status, output = _output([*command, *arguments], project.root, everything, stop or threading.Event())
         run_id = id_file.read_text().strip() if id_file.exists() else None
     return FinishedRun(
         flow=flow.name,
@@ -112,15 +118,12 @@ def _without_pins(flow: FlowInfo) -> tuple[list[str], tuple[str, ...]]:
             f"{flow.name}/{absent[0].step} pins {names}, of which no version is installed here.",
             f"Install it: %mf_install_deps {bare}",
         )
-    replaced: dict[str, list[str]] = {}
-    for pin in unmet(found):
-        replaced.setdefault(pin.step, []).append(f"{pin.name} {pin.had} instead of {pin.wanted}")
-    notes = tuple(f"{flow.name}/{step} ran without its pins: {', '.join(what)}" for step, what in replaced.items())
+    notes = tuple(f"{flow.name}/{step} ran without its pins: {what}" for step, what in replacements(found).items())
     return (["--environment=unpinned"] if found else []), notes
 
 
-def _output(command: list[str], folder: Path, environ: dict[str, str]) -> tuple[int, str]:
-    """Run a command in a process group of its own; an interrupt ends the whole group."""
+def _output(command: list[str], folder: Path, environ: dict[str, str], stop: threading.Event) -> tuple[int, str]:
+    """Run a command in a process group of its own; an interrupt, or `stop`, ends the whole group."""
     process = subprocess.Popen(
         command,
         cwd=folder,
@@ -133,11 +136,15 @@ def _output(command: list[str], folder: Path, environ: dict[str, str]) -> tuple[
         start_new_session=True,
     )
     try:
-        output, _ = process.communicate()
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                output, _ = process.communicate(timeout=STOP_SECONDS)
+                return process.returncode, output
+            if stop.is_set():
+                raise KeyboardInterrupt
     except BaseException:
         _end(process)
         raise
-    return process.returncode, output
 
 
 def _end(process: subprocess.Popen[str]) -> None:

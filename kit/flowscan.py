@@ -259,9 +259,10 @@ def _after(
     that it imports counts with its calls of Metaflow's client alone, since a shared module names many things.
     """
     own = sources[flow.file]
-    named = {text.split("/")[0] for text in own.strings} | set(classes[flow.file, flow.name].after) | set(own.flow_calls)
+    cls = classes[flow.file, flow.name]
+    named = {*(text.split("/")[0] for text in own.strings), *cls.after, *own.flow_calls}
     for module in own.imports:
         if module in modules:
             named |= set(modules[module].flow_calls)
-    siblings = {cls.name for cls in own.classes}
+    siblings = {sibling.name for sibling in own.classes}
     return tuple(name for name in flows if name in named and name != flow.name and name not in siblings)

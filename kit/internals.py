@@ -43,8 +43,10 @@ NAMES: dict[str, tuple[str, str]] = {
     "logger": ("metaflow.cli", "logger"),
     "parameters": ("metaflow.parameters", ""),
     "resolve_identity": ("metaflow.util", "resolve_identity"),
+    "s3": ("metaflow.plugins.datatools.s3.s3", ""),
     "system": ("metaflow.system", ""),
     "system_context": ("metaflow.system_context", "system_context"),
+    "tuple_util": ("metaflow.tuple_util", ""),
 }
 
 # Methods and attributes of the above that kit calls or overrides.
@@ -61,8 +63,10 @@ MEMBERS: dict[str, tuple[str, ...]] = {
     "current": ("_set_env", "_update_env"),
     "decorators": ("_init_flow_decorators", "_init_step_decorators"),
     "parameters": ("flow_context", "set_parameter_context"),
+    "s3": ("S3GetObject", "S3PutObject", "RangeInfo"),
     "system": ("_system_logger", "_system_monitor"),
     "system_context": ("_update",),
+    "tuple_util": ("ForeachFrame",),
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from kit.flowfile import LoadedFlow
 from kit.model import Pin
 
-__all__ = ["pins", "unmet"]
+__all__ = ["pins", "replacements", "unmet"]
 
 STEP_DECORATORS = ("pypi", "conda")
 
@@ -22,10 +22,11 @@ def pins(loaded: LoadedFlow) -> tuple[Pin, ...]:
         loaded: The flow, loaded afresh.
 
     Returns:
-        A pin a package and step, in the order of the steps; those of a step beat those of the flow.
+        A pin a package and step, in the order of the steps in the source; those of a step beat those of the flow.
     """
     found = []
-    for step in loaded.cls._steps:
+    order = {name: position for position, name in enumerate(loaded.info.steps)}
+    for step in sorted(loaded.cls._steps, key=lambda step: order.get(step.__name__, len(order))):
         for name, wanted in _of_step(loaded.cls, step).items():
             had = platform.python_version() if name == "python" else _version(name)
             found.append(Pin(step.__name__, name, wanted, had))
@@ -37,12 +38,24 @@ def unmet(found: Sequence[Pin]) -> tuple[Pin, ...]:
     return tuple(pin for pin in found if pin.had is None or not _meets(pin))
 
 
+def replacements(found: Sequence[Pin]) -> dict[str, str]:
+    """Say, for each step whose pins are not met, which versions stand in for the pinned ones."""
+    steps: dict[str, list[str]] = {}
+    for pin in unmet(found):
+        instead = f"{pin.name} {pin.had}" if pin.had else f"no {pin.name}"
+        steps.setdefault(pin.step, []).append(f"{instead} instead of {pin.wanted or 'any version'}")
+    return {step: ", ".join(texts) for step, texts in steps.items()}
+
+
 def _meets(pin: Pin) -> bool:
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-    if not pin.wanted:
+    wanted = pin.wanted.strip()
+    if not wanted:
         return True
-    text = pin.wanted if pin.wanted[0] in "<>=!~" else f"=={pin.wanted}"
+    if pin.name == "python" and wanted.count(".") == 1 and wanted[0].isdigit():
+        wanted += ".*"  # "3.11" is any interpreter of that minor version
+    text = wanted if wanted[0] in "<>=!~" else f"=={wanted}"
     try:
         return SpecifierSet(text).contains(pin.had or "", prereleases=True)
     except InvalidSpecifier:

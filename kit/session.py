@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kit.artifact_table import ArtifactTable
+from kit.flowfile import forget_strangers
 from kit.model import Pathspec, StepResult
 from kit.project import Project, find_project, substitute_user
 from kit.resolve import Target, resolve
@@ -33,6 +34,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self.runs = Runs(self.project)
+        forget_strangers(self.project.flows_folder)
 
     def resolve(self, pathspec: str, successful: bool = False) -> Target:
         """Find what a pathspec means, and remember its run as the current one."""

@@ -212,3 +212,15 @@ def test_flow_file_that_does_not_parse_is_named_when_its_flow_is_asked_for(recor
             kit.artifacts("BranchFlow")
     finally:
         file.write_text(before)
+
+
+def test_two_projects_in_one_process_keep_their_modules_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, weight in (("one", 2), ("two", 5)):
+        root = tmp_path / name
+        write_files(root, {"flows/common.py": COMMON.replace("2 * x", f"{weight} * x"), "flows/linear.py": LINEAR})
+        run_flow(root / "flows" / "linear.py", cwd=root)
+    for name, weight in (("one", 2), ("two", 5), ("one", 2)):
+        monkeypatch.chdir(tmp_path / name)
+        result = kit.run_step("LinearFlow/middle")
+        assert result.artifacts["items"] == [1, 3 * weight]
+        assert result.changed == frozenset()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -299,6 +302,57 @@ def test_named_notebook_is_tested_alone_from_any_folder(project: Path, tmp_path:
     done = kit(tmp_path, "test", str(project / "notebooks" / "one.ipynb"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
+
+
+SLEEPING = FAILING.replace('raise RuntimeError("nothing works")', "__import__('time').sleep(100)")
+
+
+@pytest.mark.parametrize("where", ["flow", "notebook"])
+def test_interrupt_ends_everything_that_was_started(project: Path, where: str) -> None:
+    marker = f"kit-test-{where}-{os.getpid()}"
+    if where == "flow":
+        write_files(project, {"flows/sleeping.py": SLEEPING.replace("FailingFlow", "SleepingFlow")})
+        notebook(project / "notebooks" / "n.ipynb", "# parameters\nrun = ''", runs={"run": "SleepingFlow"})
+    else:
+        notebook(project / "notebooks" / "n.ipynb", "open('started', 'w')\nimport time\ntime.sleep(100)")
+    environ = {**os.environ, "KIT_TEST_MARKER": marker}
+    process = subprocess.Popen([sys.executable, "-m", "kit", "test"], cwd=project, env=environ, stderr=subprocess.PIPE)
+    wait_until(lambda: len(marked(marker)) >= 3)
+    process.send_signal(signal.SIGINT)
+    _, printed = process.communicate(timeout=30)
+    assert process.returncode == 130, printed
+    assert b"kit: interrupted" in printed
+    wait_until(lambda: not marked(marker))
+
+
+def marked(marker: str) -> list[str]:
+    """Find the processes that have a marker in their environment."""
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if marker.encode() in environ.read_bytes() and "Z" not in (environ.parent / "stat").read_text().split()[2]:
+                found.append(environ.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.1)
+
+
+def test_notebook_outside_the_project_is_left_as_it_was(project: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "elsewhere" / "out.ipynb"
+    notebook(project / "notebooks" / "in.ipynb", "1")
+    notebook(outside, "print('outside')")
+    before = outside.read_bytes()
+    done = kit(project, "test", "notebooks/in.ipynb", str(outside))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert outside.read_bytes() == before
+    assert {path.name for path in (project / ".kit").rglob("*.ipynb")} == {"in.ipynb", "out.ipynb"}
 
 
 def test_version_is_told() -> None:

@@ -18,8 +18,8 @@ def test_an_error_reads_as_what_is_wrong_and_what_to_do():
 
 
 def test_details_follow_below_the_two_lines():
-    error = KitError("uv failed.", "Read what it says.", "× no solution\n  because\n")
-    assert str(error) == "uv failed.\nRead what it says.\n\n× no solution\n  because"
+    error = KitError("uv failed.", "Read what it says.", "no solution\n  because\n")
+    assert str(error) == "uv failed.\nRead what it says.\n\nno solution\n  because"
 
 
 @pytest.mark.parametrize("cls", SUBCLASSES, ids=lambda cls: cls.__name__)

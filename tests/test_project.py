@@ -174,9 +174,12 @@ def test_paths_are_written_as_seen_from_the_root(make_project, tmp_path):
 STORE_FOLDERS = ("..", ".", "flows", "notebooks")
 
 
-@pytest.mark.parametrize(
+every_combination = pytest.mark.parametrize(
     "present", [c for n in range(len(STORE_FOLDERS) + 1) for c in itertools.combinations(STORE_FOLDERS, n)]
 )
+
+
+@every_combination
 def test_every_datastore_that_runs_may_have_gone_to_is_read(make_project, present):
     root = make_project({"flows/train.py": TRAIN, "notebooks/a.ipynb": "", "docs/a.md": ""})
     made = {name: (root / name).resolve() / ".metaflow" for name in STORE_FOLDERS}
@@ -187,6 +190,20 @@ def test_every_datastore_that_runs_may_have_gone_to_is_read(make_project, presen
         expected.append(made[".."])
     for start in (root, root / "flows", root / "notebooks"):
         assert find_project(start).stores() == tuple(expected or [made["."]])
+
+
+@every_combination
+@pytest.mark.parametrize("start", STORE_FOLDERS[1:])
+def test_where_metaflow_itself_would_write_is_among_them(make_project, monkeypatch, present, start):
+    from metaflow.plugins.datastores.local_storage import LocalStorage
+
+    root = make_project({"flows/train.py": TRAIN, "notebooks/a.ipynb": ""})
+    for name in present:
+        (root / name / ".metaflow").mkdir()
+    monkeypatch.setattr(LocalStorage, "SYSROOT_VAR", None)
+    monkeypatch.chdir(root / start)
+    store = LocalStorage.get_datastore_root_from_config(print, create_on_absent=False)
+    assert store is None or store in map(str, find_project().stores())
 
 
 def test_the_variable_names_the_one_datastore(make_project, tmp_path, monkeypatch):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import ast
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from nbformat.warnings import MissingIDFieldWarning
 
 from kit.errors import NotebookError
 from kit.project import Project
 
-__all__ = ["Notebook", "find_notebooks", "read_notebook"]
+__all__ = ["Notebook", "check_parameters", "find_notebooks", "read_notebook"]
 
 PARAMETERS_TAG = "parameters"
 
@@ -68,26 +70,32 @@ def find_notebooks(project: Project, arguments: Sequence[str | Path]) -> tuple[P
 def read_notebook(project: Project, path: Path) -> Notebook:
     """Read a notebook's metadata.
 
+    Its name is its path from the project's root, or without the leading folders where it lies outside.
+
     Raises:
         NotebookError: It is not a notebook, its metadata is not as it should be, or it wants a run and has no cell to
             put its pathspec in.
     """
     name = project.relative(path)
     try:
-        node: Any = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MissingIDFieldWarning)  # what runs the notebook gives its cells ids
+            node: Any = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+        metadata, declared = node.metadata, _declared(node)
     except (json.JSONDecodeError, nbformat.reader.NotJSONError) as error:
         reason = str(error).splitlines()[0][:100]
         raise NotebookError(f"{name} is not valid JSON: {reason}", "Mend it, or take it from git again.") from error
     except Exception as error:  # nbformat raises what it likes for a file that is JSON and no notebook
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise NotebookError(f"{name} is not a notebook: {reason}.", "Open it in JupyterLab and save it.") from error
-    runs = node.metadata.get("kit", {}).get("runs", {})
+    own = metadata.get("kit", {})
+    runs = own.get("runs", {}) if isinstance(own, dict) else None
     if not isinstance(runs, dict) or not all(isinstance(flow, str) for flow in runs.values()):
         raise NotebookError(
             f"{name}: its metadata kit.runs is not a table of parameters and flows.",
             'Write it as {"kit": {"runs": {"train_run": "TrainFlow"}}}.',
         )
-    return Notebook(path, name, dict(runs), _declared(node))
+    return Notebook(path, name, dict(runs), declared)
 
 
 def check_parameters(notebook: Notebook, names: Sequence[str]) -> None:
@@ -115,6 +123,8 @@ def check_parameters(notebook: Notebook, names: Sequence[str]) -> None:
 
 def _declared(node: Any) -> frozenset[str] | None:
     """Read the names that the cell tagged `parameters` sets."""
+    if not isinstance(node.cells, list):
+        raise TypeError("its cells are not a list")
     for cell in node.cells:
         if cell.cell_type == "code" and PARAMETERS_TAG in cell.metadata.get("tags", ()):
             try:
@@ -127,5 +137,10 @@ def _declared(node: Any) -> frozenset[str] | None:
                 if isinstance(statement, (ast.Assign, ast.AnnAssign))
                 for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
             ]
-            return frozenset(n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name))
+            return frozenset(
+                n.id
+                for target in targets
+                for n in ast.walk(target)
+                if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+            )
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,29 +43,61 @@ def test_mode(project: Project, flow: FlowInfo) -> TestMode:
     Raises:
         ProjectError: The table is not as it should be.
     """
-    table = project.settings.get("test", {}).get(flow.name)
+    tables = project.settings.get("test", {})
+    if not isinstance(tables, Mapping):
+        raise _wrong("[tool.kit.test]", "a table", f"Write a table a flow: [tool.kit.test.{flow.name}].")
+    table = tables.get(flow.name)
     if table is None:
         return TestMode(arguments=(f"--{TEST_PARAMETER}", "1") if TEST_PARAMETER in flow.parameters else ())
+    heading = f"[tool.kit.test.{flow.name}]"
     if not isinstance(table, Mapping):
-        raise ProjectError(
-            f"[tool.kit.test.{flow.name}] in pyproject.toml is not a table.", f"Write {TEST_PARAMETER} = true under it."
-        )
+        raise _wrong(heading, "a table", f"Write {TEST_PARAMETER} = true under it.")
     values = dict(table)
-    args, config, needs = values.pop("args", ()), values.pop("config", {}), values.pop("needs", ())
+    config, needs = values.pop("config", {}), values.pop("needs", [])
+    extra = _args(values.pop("args", []), heading)
+    if not isinstance(config, Mapping):
+        raise _wrong(f"`config` under {heading}", "a table", 'Write it as config = {name = "path.json"}.')
+    needs = [needs] if isinstance(needs, str) else needs
+    if not isinstance(needs, list) or not all(isinstance(name, str) for name in needs):
+        raise _wrong(f"`needs` under {heading}", "a list of flows", 'Write it as needs = ["TrainFlow"].')
     words = tuple(word for name, value in values.items() for word in (f"--{name}", _word(value)))
-    extra = shlex.split(args) if isinstance(args, str) else [str(word) for word in args]
-    options = tuple(word for name, path in dict(config).items() for word in ("--config", str(name), str(path)))
-    return TestMode(options, (*words, *extra), (needs,) if isinstance(needs, str) else tuple(needs))
+    options = tuple(word for name, path in config.items() for word in ("--config", str(name), str(path)))
+    return TestMode(options, (*words, *extra), tuple(needs))
 
 
 def notebook_timeout(project: Project) -> int | None:
-    """Read the time limit of a cell, in seconds, from [tool.kit.notebooks]."""
+    """Read the time limit of a cell, in seconds, from [tool.kit.notebooks]; 0 is none.
+
+    Raises:
+        ProjectError: It is not a number of seconds.
+    """
     table = project.settings.get("notebooks")
-    timeout = table.get("timeout") if isinstance(table, Mapping) else None
-    return int(timeout) if timeout else None
+    timeout = table.get("timeout", 0) if isinstance(table, Mapping) else 0
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout < math.inf:
+        raise _wrong("`timeout` under [tool.kit.notebooks]", "a number of seconds", "Write it as timeout = 600.")
+    return math.ceil(timeout) or None
+
+
+def _wrong(what: str, wanted: str, hint: str) -> ProjectError:
+    return ProjectError(f"{what} in pyproject.toml is not {wanted}.", hint)
+
+
+def _args(value: Any, heading: str) -> list[str]:
+    """Read `args`: the words of a command line, as one string or a list."""
+    try:
+        words = shlex.split(value) if isinstance(value, str) else value
+    except ValueError:  # a quote that is not closed
+        words = None
+    if not isinstance(words, list):
+        raise _wrong(
+            f"`args` under {heading}", "words of a command line", "Write it as args = '--name \"some value\"'."
+        )
+    return [str(word) for word in words]
 
 
 def _word(value: Any) -> str:
     if isinstance(value, bool):
         return "1" if value else "0"
-    return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, (int, float, list, Mapping)):
+        return json.dumps(value, default=str)  # dates in a list, which JSON does not have
+    return str(value)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,7 @@ def _run_flows(
     """Run the flows, each when those that it waits for have succeeded; give a finished run or a failed verdict each."""
     done: dict[str, FinishedRun | Verdict] = {}
     started: dict[Future[FinishedRun], str] = {}
-    with ThreadPoolExecutor(max_workers=workers) as pool:
+    with ThreadPoolExecutor(max_workers=workers) as pool, _set_on_interrupt() as stop:
         while len(done) < len(plan):
             for name, needs in plan.items():
                 if name in done or name in started.values() or not all(need in done for need in needs):
@@ -166,7 +167,7 @@ def _run_flows(
                     done[name] = Verdict(name, "flow", "not run", 0.0, f"{broken[0]}, whose runs it reads, failed")
                     add(done[name])  # type: ignore[arg-type]
                 else:
-                    started[pool.submit(_run_flow, project, project.flow(name), environ)] = name
+                    started[pool.submit(_run_flow, project, project.flow(name), environ, stop)] = name
             if not started:
                 continue
             for future in wait(started, return_when=FIRST_COMPLETED).done:
@@ -177,10 +178,21 @@ def _run_flows(
     return done
 
 
-def _run_flow(project: Project, flow: FlowInfo, environ: Mapping[str, str]) -> FinishedRun:
+@contextmanager
+def _set_on_interrupt() -> Iterator[threading.Event]:
+    """Give an event that is set when the block is left by an exception: threads do not see Ctrl-C."""
+    event = threading.Event()
+    try:
+        yield event
+    except BaseException:
+        event.set()
+        raise
+
+
+def _run_flow(project: Project, flow: FlowInfo, environ: Mapping[str, str], stop: threading.Event) -> FinishedRun:
     mode = test_mode(project, flow)
     in_turn = () if any(word.startswith("--max-workers") for word in mode.arguments) else IN_TURN
-    return run_flow(project, flow, (*in_turn, *mode.arguments), mode.options, environ)
+    return run_flow(project, flow, (*in_turn, *mode.arguments), mode.options, environ, stop)
 
 
 def _flow_verdict(name: str, future: Future[FinishedRun]) -> tuple[Verdict, FinishedRun | None]:
@@ -222,7 +234,7 @@ def _run_notebooks(
                 continue
             values = {name: value for name, value in options.parameters if name in (notebook.declared or ())}
             values |= {name: str(_pathspec(runs[flow])) for name, flow in notebook.runs.items()}
-            output = folder / notebook.name
+            output = folder / _inside(notebook.name)
             started[pool.submit(execute, str(notebook.path), str(output), values, environ, timeout)] = notebook
         try:
             while started:
@@ -241,7 +253,15 @@ def _run_notebooks(
                     )
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in active_children():  # their kernels end with them
+                worker.terminate()
             raise
+
+
+def _inside(name: str) -> Path:
+    """Give the path of an executed copy below the session's folder; a notebook elsewhere has an absolute path."""
+    path = Path(name)
+    return Path("elsewhere", *path.parts[1:]) if path.is_absolute() else path
 
 
 def _lacking(notebook: Notebook, runs: Mapping[str, FinishedRun | Verdict]) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from kit import flowfile, internals
 from kit.errors import ReplayError, did_you_mean
 from kit.model import StepResult
+from kit.pins import pins, replacements
 from kit.replay.outcome import assigned_artifacts, outcome
 from kit.replay.prepare import Prepared
 from kit.replay.process import preserved
@@ -76,6 +77,8 @@ def run_step(
             f"{loaded.info.file} no longer has the step {step}.",
             did_you_mean(step, steps, f"steps of {loaded.info.name}"),
         )
+    versions = replacements(pins(loaded)).get(step)  # before the decorators that pin are set aside
+    unpinned = f"The step pins other packages than this kernel has: {versions}." if versions else ""
     prepared = Prepared(runs, target, task, loaded, dict(overrides or {}))
     with preserved(), flowfile.as_script(loaded.module), _no_card_process():
         os.chdir(_working_folder(runs, target.run.store))
@@ -85,7 +88,7 @@ def run_step(
             _call(lambda: runner.run_step(**arguments))
             seconds = time.perf_counter() - started
         assigned = assigned_artifacts(runner.flow)
-        notes = tuple(filter(None, (target.note, note)))
+        notes = tuple(filter(None, (target.note, note, unpinned)))
         result = outcome(prepared, runner.flow, assigned, seconds, printed, _cards(), notes)
     return Replay(result, runner.flow, tuple(sorted(assigned)))
 

@@ -97,7 +97,7 @@ def step_page(result: StepResult) -> Page:
     if result.cards:
         parts = sum(len(components) for components in result.cards.values())
         notes.append(f"{_count(len(result.cards), 'card')} with {_count(parts, 'component')}: see .cards")
-    table = Table(heading=(), columns=("artifacts", "", ""), rows=rows)
+    table = Table(heading=(), columns=(), rows=rows)
     return Page(tuple(title), (table,), tuple(notes))
 
 
@@ -142,7 +142,7 @@ def _step_table(step: StepInfo, seen: set[tuple[str, str]], only: frozenset[str]
         tail.append(f"inherited: {', '.join(sorted(inherited))}")
     return Table(
         heading=tuple(heading),
-        columns=("name", "type", "size"),
+        columns=(),
         rows=tuple(_artifact_row(name, infos) for name, infos in sorted(by_name.items())),
         folded=folded and not by_name,
         tail=tuple(tail),

@@ -6,7 +6,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from kit.views.page import GLYPHS, Page
+from kit.views.page import GLYPHS, Page, visible
 
 __all__ = ["render"]
 
@@ -22,6 +22,7 @@ def _template() -> Template:
         loader=PackageLoader("kit.views"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=lambda value: visible(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from kit.model import Status
 
-__all__ = ["GLYPHS", "Cell", "Page", "Table", "age", "duration", "size"]
+__all__ = ["GLYPHS", "Cell", "Page", "Table", "age", "duration", "mark_of", "size", "visible"]
 
 GLYPHS: dict[str, str] = {
     "succeeded": "✓",
@@ -47,8 +47,8 @@ class Table:
 
     Args:
         heading: What they are rows of.
-        columns: The names of the columns.
-        rows: The rows, each as long as the columns.
+        columns: The names of the columns; empty where the cells speak for themselves.
+        rows: The rows, all of the same length.
         folded: Whether HTML shows the heading alone until it is clicked.
         tail: Lines below the rows.
     """
@@ -80,14 +80,20 @@ def mark_of(status: Status | str) -> Cell:
     return Cell(status, mark=status)
 
 
+def visible(text: str) -> str:
+    """Write what is not printed (line ends, codes of terminals, marks that turn the writing round) as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def size(count: int) -> str:
     """Write a number of bytes: "5 B", "1.2 kB", "200 MB"."""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+    value, units = float(count), ["GB", "MB", "kB", "B"]
+    while value >= 999.5 and len(units) > 1:
         value /= 1000
-    raise AssertionError("unreachable")
+        units.pop()
+    return f"{value:.0f} {units[-1]}" if units[-1] == "B" or value >= 99.95 else f"{value:.1f} {units[-1]}"
 
 
 def duration(seconds: float | None) -> str:
@@ -96,7 +102,7 @@ def duration(seconds: float | None) -> str:
         return ""
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

