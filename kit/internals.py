@@ -62,7 +62,7 @@ MEMBERS: dict[str, tuple[str, ...]] = {
     "config": ("DEFAULT_DATASTORE", "DEFAULT_METADATA", "DATASTORE_SYSROOT_LOCAL"),
     "current": ("_set_env", "_update_env"),
     "decorators": ("_init_flow_decorators", "_init_step_decorators"),
-    "parameters": ("flow_context", "set_parameter_context"),
+    "parameters": ("deploy_time_eval", "flow_context", "set_parameter_context"),
     "s3": ("S3GetObject", "S3PutObject", "RangeInfo"),
     "system": ("_system_logger", "_system_monitor"),
     "system_context": ("_update",),

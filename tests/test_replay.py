@@ -148,6 +148,21 @@ def test_changed_code_of_a_step_is_what_runs(recorded: Path) -> None:
     assert result.artifacts["both"] == 100
 
 
+def test_parameter_that_the_flow_has_got_since_has_its_default(recorded: Path) -> None:
+    file = recorded / "flows" / "linear.py"
+    before = file.read_text()
+    parameters = "extra = Parameter('extra', default=40)\n    rows = Parameter('rows', type=JSONType, default='[2]')\n"
+    file.write_text(
+        before.replace('constant = "fixed"', f'constant = "fixed"\n    {parameters}').replace(
+            "common.scale(self.number)", "self.extra + self.rows[0]"
+        )
+    )
+    try:
+        assert kit.run_step("LinearFlow/middle").artifacts["items"] == [1, 42]
+    finally:
+        file.write_text(before)
+
+
 def test_failing_step_raises_its_own_exception_from_its_own_line(recorded: Path) -> None:
     with pytest.raises(ValueError, match="as it should be") as caught:
         kit.run_step("DecoratedFlow/last", {"fail": True})

@@ -94,10 +94,9 @@ def run_step(
 
 
 def _working_folder(runs: Runs, store: str) -> Path:
-    """Give the folder that the run was most likely started in: the one that holds its `.metaflow`."""
+    """Give the folder that the run was most likely started in: the one in the project that holds its `.metaflow`."""
     folder, root = Path(store).parent, runs.project.root
-    near = folder == root or root in folder.parents or folder in root.parents
-    return folder if near and folder.is_dir() and Path(store).is_absolute() else root
+    return folder if root in folder.parents and folder.is_dir() else root
 
 
 def _call(function: Callable[[], None]) -> None:
@@ -111,7 +110,7 @@ def _call(function: Callable[[], None]) -> None:
 
 def _user_frames(traceback: TracebackType | None) -> TracebackType | None:
     """Skip the frames of kit and of Metaflow that lie above the user's."""
-    own = (str(Path(__file__).parent.parent), str(Path(internals.cli.__file__).parent))
+    own = tuple(f"{folder}{os.sep}" for folder in (Path(__file__).parents[1], Path(internals.cli.__file__).parent))
     frame = traceback
     while frame is not None and frame.tb_frame.f_code.co_filename.startswith(own):
         frame = frame.tb_next

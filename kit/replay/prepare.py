@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,8 @@ class Prepared:
             )
             store.ca_store = self.datastore.ca_store  # what merge_artifacts passes on is read from the recorded run
             self._initialise(flow, environment, store, metadata)
-            inputs = [InputStore(ds, self.overrides, self.loaded.module) for ds in self.inputs]
+            values = {**self._defaults_of_new_parameters(), **self.overrides}
+            inputs = [InputStore(ds, values, self.loaded.module) for ds in self.inputs]
             runner = ReplayTask(
                 flow, store, metadata, environment, internals.logger, logger, monitor, None, inputs=inputs
             )
@@ -131,6 +133,18 @@ class Prepared:
                 wrapped = internals.ConfigValue(recorded) if isinstance(recorded, dict) else recorded
                 options[parameter.name.replace("-", "_").lower()] = wrapped
         return options
+
+    def _defaults_of_new_parameters(self) -> dict[str, Any]:
+        """Give the Parameters that the flow has got since it was run their defaults."""
+        from metaflow import JSONType
+
+        defaults = {}
+        for name, parameter in self.loaded.cls._get_parameters():
+            if name not in self.inputs[0] and not parameter.IS_CONFIG_PARAMETER:
+                value = internals.parameters.deploy_time_eval(parameter.kwargs.get("default"))
+                is_json = isinstance(value, str) and parameter.kwargs.get("type") is JSONType
+                defaults[name] = json.loads(value) if is_json else value
+        return defaults
 
     def _initialise(self, flow: Any, environment: Any, store: Any, metadata: Any) -> None:
         """Do what metaflow.cli.start does between loading a flow and running one of its steps."""
