@@ -55,7 +55,8 @@ class KitMagics(Magics):
             return RunTable(self.session.runs, args.limit)
         target = self.session.resolve(args.pathspec, args.successful)
         table = ArtifactTable(self.session.runs, target)
-        wanted = {name: name for name in args.names} | _renamed(args.renamed)
+        renamed = dict(map(_assignment, args.renamed))
+        wanted = {name: name for name in args.names if name not in renamed.values()} | renamed
         if args.all:
             wanted |= {info.name: info.name for info in table.task()[0].artifacts if info.name != "name"}
         if not wanted:
@@ -129,10 +130,6 @@ def _assignment(text: str) -> tuple[str, str]:
     if not equals or not name.strip().isidentifier() or not value.strip():
         raise ArgumentError(f"{text!r} is not NAME=VALUE.", "Write it without spaces around the =, as in --set n=3.")
     return name.strip(), value.strip()
-
-
-def _renamed(texts: list[str]) -> dict[str, str]:
-    return dict(_assignment(text) for text in texts)
 
 
 def _indices(text: str | None) -> tuple[int, ...] | None:

@@ -112,8 +112,9 @@ def test_listing_loading_and_replaying_as_in_a_notebook(project: Path, start_ker
     listing = kernel.check("%mf_artifacts")
     assert "LinearFlow" in listing.text
     assert "<table" in listing.html
-    kernel.check("%mf_artifacts LinearFlow/start model local --as numbers=items")
+    kernel.check("%mf_artifacts LinearFlow/start model local items --as numbers=items")
     assert kernel.check("model.predict(2), local.value, numbers").text == "(6, [1, 2], [1])"
+    assert "NameError" in kernel.run("items").error
     kernel.check("table = %mf_artifacts {'LinearFlow'}/middle")
     assert kernel.check("table['middle']['items']").text == "[1, 6]"
     result = kernel.check("%mf_run_step middle")
