@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kit import complete, magics
 from kit import session as sessions
 from kit.errors import ModuleError
-from kit.project import Project, find_project, substitute_user
+from kit.project import USER_VARIABLE, Project, find_project, substitute_user
 from kit.reload import Reloader
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _adopt_user() -> str | None:
     """Give Metaflow a user name where by itself it would refuse to start."""
     user = substitute_user()
     if user is not None:
-        _set_variable(sessions.USER_VARIABLE, user)
+        _set_variable(USER_VARIABLE, user)
     return user
 
 

@@ -19,7 +19,7 @@ from kit import flowfile
 from kit.errors import FlowRunError
 from kit.model import FlowInfo, Pathspec
 from kit.pins import pins, replacements
-from kit.project import Project, substitute_user
+from kit.project import Project, user_environment
 
 __all__ = ["FinishedRun", "datastore_environment", "run_flow"]
 
@@ -88,13 +88,11 @@ def run_flow(
     pinning, notes = _without_pins(flow)
     if any(option.startswith("--environment") for option in options):
         pinning = []
-    user = substitute_user()
-    own = {"USERNAME": user} if user else {}
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="kit-run-") as folder:
         id_file = Path(folder, "run-id")
         command = [sys.executable, flow.file, "--no-pylint", *pinning, *options, "run", "--run-id-file", str(id_file)]
-        everything = {**os.environ, **own, **(environ or {})}
+        everything = {**os.environ, **user_environment(), **(environ or {})}
         status, output = _output([*command, *arguments], project.root, everything, stop or threading.Event())
         run_id = id_file.read_text().strip() if id_file.exists() else None
     return FinishedRun(

@@ -22,9 +22,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["Project", "find_project", "substitute_user"]
+__all__ = ["USER_VARIABLE", "Project", "find_project", "substitute_user", "user_environment"]
 
 DATASTORE_FOLDER = ".metaflow"
+USER_VARIABLE = "USERNAME"  # the one that Metaflow reads at each call, not at its import alone
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,12 @@ def substitute_user(environ: Mapping[str, str] | None = None) -> str | None:
         return None
     hub = (environ.get(key) for key in ("METAFLOW_USER", "JUPYTERHUB_USER", "NB_USER"))
     return next((name for name in hub if _usable(name)), "jupyter")
+
+
+def user_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give the variable that tells Metaflow its user, where it needs to be told (see `substitute_user`)."""
+    user = substitute_user(environ)
+    return {USER_VARIABLE: user} if user else {}
 
 
 def _usable(name: str | None) -> bool:

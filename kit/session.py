@@ -10,13 +10,11 @@ from typing import Any
 from kit.artifact_table import ArtifactTable
 from kit.flowfile import forget_strangers
 from kit.model import Pathspec, StepResult
-from kit.project import Project, find_project, substitute_user
+from kit.project import Project, find_project, user_environment
 from kit.resolve import Target, resolve
 from kit.runs import Runs
 
 __all__ = ["Session", "artifacts", "run_step", "session"]
-
-USER_VARIABLE = "USERNAME"  # the one that Metaflow reads at each call, not at its import alone
 
 
 @dataclass
@@ -55,9 +53,7 @@ def session() -> Session:
     """
     if loaded is not None:
         return loaded
-    user = substitute_user()
-    if user is not None:
-        os.environ[USER_VARIABLE] = user
+    os.environ.update(user_environment())
     return Session(find_project())
 
 

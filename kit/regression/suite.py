@@ -18,7 +18,7 @@ from typing import Any
 from kit.errors import KitError, ProjectError
 from kit.flowrun import FinishedRun, datastore_environment, run_flow
 from kit.model import FlowInfo, Verdict
-from kit.project import Project, substitute_user
+from kit.project import Project, user_environment
 from kit.regression.discover import Notebook, check_parameters, find_notebooks, read_notebook
 from kit.regression.execute import execute, quiet
 from kit.regression.settings import notebook_timeout, test_mode
@@ -220,8 +220,7 @@ def _run_notebooks(
     add: Callable[[Verdict], None],
 ) -> None:
     timeout = options.timeout or notebook_timeout(project)
-    user = substitute_user()
-    environ = {**environ, **({"USERNAME": user} if user else {})}
+    environ = {**environ, **user_environment()}
     started: dict[Future[Any], Notebook] = {}
     log = str(folder / "kernels.log")
     folder.mkdir(parents=True, exist_ok=True)
