@@ -183,6 +183,24 @@ def test_settings_give_a_flow_its_test_mode(project: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_settings_give_a_flow_its_configs_and_what_runs_before_it(project: Path) -> None:
+    configured = FIRST.replace("FirstFlow", "ConfiguredFlow").replace("import FlowSpec", "import Config, FlowSpec")
+    configured = configured.replace("test_mode = Parameter", 'grid = Config("grid")\n        test_mode = Parameter')
+    settings = """
+        [tool.kit.test.ConfiguredFlow]
+        config = { grid = "small.json" }
+        needs = ["FirstFlow"]
+    """
+    files = {"flows/configured.py": configured.replace("common.GREETING", "self.grid.name"), "pyproject.toml": settings}
+    write_files(project, files | {"small.json": '{"name": "small"}'})
+    check = "from metaflow import Run\nassert Run(run).data.text == 'small'"
+    path = project / "notebooks" / "n.ipynb"
+    notebook(path, "# parameters\nrun = ''", "%load_ext kit", check, runs={"run": "ConfiguredFlow"})
+    done = kit(project, "test")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.index("passed FirstFlow") < done.stdout.index("passed ConfiguredFlow")
+
+
 def test_failing_cell_is_reported_with_its_source_and_traceback(project: Path) -> None:
     notebook(project / "notebooks" / "good.ipynb", "x = 1")
     notebook(project / "notebooks" / "bad.ipynb", "x = 1", "y = 1 / (x - 1)", "z = 3")
