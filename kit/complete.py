@@ -28,8 +28,7 @@ def matcher(session: Session, magics: Any) -> Callable[[CompletionContext], Simp
 
     @context_matcher()
     def kit_matcher(context: CompletionContext) -> SimpleMatcherResult:
-        line = context.full_text.splitlines()[context.cursor_line] if context.full_text else ""
-        found = MAGIC_LINE.search(line[: context.cursor_position])
+        found = MAGIC_LINE.search(context.text_until_cursor)
         if not found or not hasattr(magics, found[1]):
             return _answer([], "", own=False)
         word = re.split(r"\s", found[2])[-1]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit import complete, magics
 from kit import session as sessions
+from kit.blame import blame
 from kit.errors import ModuleError
 from kit.project import USER_VARIABLE, Project, find_project, substitute_user
 from kit.reload import Reloader
@@ -159,16 +159,9 @@ def _unbind(shell: InteractiveShell, module: ModuleType) -> None:
 
 
 def _import_error(project: Project, path: Path, error: Exception) -> ModuleError:
-    where = project.relative(path)
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(project.root))
-    ]
-    if isinstance(error, SyntaxError):
-        line, what = error.lineno, error.msg
-    else:
-        line, what = frames[-1].lineno if frames else None, str(error)
+    found = blame(error, str(path))
+    place = project.relative(found.file) + (f", line {found.line}" if found.line else "")
     hint = "Mend it, then run %load_ext kit again; kit's magics are there already."
     if isinstance(error, ModuleNotFoundError):
         hint = f"Install it (%mf_install_deps {error.name}), then run %load_ext kit again."
-    place = f"{where}, line {line}" if line else where
-    return ModuleError(f"{where} does not import: {type(error).__name__}: {what} ({place}).", hint)
+    return ModuleError(f"{project.relative(path)} does not import: {found.what} ({place}).", hint)

@@ -10,10 +10,8 @@ import hashlib
 import inspect
 import linecache
 import sys
-import sysconfig
 import textwrap
 import threading
-import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from kit import internals
+from kit.blame import blame, is_users
 from kit.errors import FlowFileError, KitError
 from kit.model import FlowInfo
 
@@ -117,7 +116,7 @@ def forget_strangers(folder: Path) -> None:
     """Forget modules that another project's file gave, where a folder has a file of that name: `common`, say."""
     for path in folder.glob("*.py"):
         known = getattr(sys.modules.get(path.stem), "__file__", None)
-        if known and Path(known).resolve() != path.resolve() and _is_users(known):
+        if known and Path(known).resolve() != path.resolve() and is_users(known):
             del sys.modules[path.stem]
 
 
@@ -182,26 +181,11 @@ def _digest(content: bytes) -> str:
 
 def _load_error(info: FlowInfo, error: BaseException) -> FlowFileError:
     """Say in one line where and why a flow file did not load; the user's own frames go below."""
-    if isinstance(error, SyntaxError) and error.filename:
-        where, what = f"{error.filename}, line {error.lineno}", f"{type(error).__name__}: {error.msg}"
-        return FlowFileError(f"{info.name} does not load: {what} ({where}).", "Mend that line, then try again.")
-    frames = traceback.extract_tb(error.__traceback__)
-    first = next((i for i, frame in enumerate(frames) if frame.filename == info.file), len(frames))
-    own = frames[first:]
-    mine = [frame for frame in own if _is_users(frame.filename)]
-    where = f"{mine[-1].filename}, line {mine[-1].lineno}" if mine else info.file
-    said = next((line for line in str(error).splitlines() if line.strip()), "")
-    what = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    found = blame(error, info.file)
+    where = f"{found.file}, line {found.line}" if found.line else found.file
     hint = "Mend that line, then try again."
     if isinstance(error, ModuleNotFoundError):
         hint = "Install it (%mf_install_deps), or put the module beside the flow file."
     elif isinstance(error, KitError):
         hint = error.hint
-    details = "".join(traceback.format_list(own))
-    return FlowFileError(f"{info.name} does not load: {what} ({where}).", hint, details)
-
-
-def _is_users(file: str) -> bool:
-    """Whether a frame's file is the user's: not the standard library's, an installed package's or kit's."""
-    others = "<", sysconfig.get_path("stdlib"), str(Path(__file__).parent)
-    return not file.startswith(others) and not {"site-packages", "dist-packages"} & set(Path(file).parts)
+    return FlowFileError(f"{info.name} does not load: {found.what} ({where}).", hint, found.frames)

@@ -12,7 +12,7 @@ MAX_LINES = 400
 
 # Each row imports only rows above it (and a room's modules each other): no arrow points back up.
 LAYERS = (
-    {"errors", "model", "internals"},
+    {"blame", "errors", "model", "internals"},
     {"words", "flowscan", "requirements", "views"},
     {"project", "installer", "flowfile"},
     {"runs", "deps", "pins", "reload"},

@@ -195,6 +195,22 @@ def test_common_that_does_not_import_is_an_error_and_leaves_the_magics(project: 
     assert "common is bound" in kernel.check("%load_ext kit").stdout
 
 
+def test_error_in_a_module_that_common_imports_is_blamed_on_its_own_line(project: Path, start_kernel: Start) -> None:
+    write_files(project, {"flows/common.py": "import helper\n", "flows/helper.py": "\n\n1 / 0\n"})
+    output = start_kernel(project).run("%load_ext kit")
+    assert (
+        "flows/common.py does not import: ZeroDivisionError: division by zero (flows/helper.py, line 3)."
+        in output.error
+    )
+
+
+def test_tab_on_an_empty_last_line_is_left_to_ipython(project: Path, start_kernel: Start) -> None:
+    kernel = start_kernel(project)
+    kernel.check("%load_ext kit\nfrom IPython.core.completer import provisionalcompleter")
+    output = kernel.check("with provisionalcompleter():\n    list(get_ipython().Completer.completions('x = 1\\n', 6))")
+    assert output.stdout == output.stderr == ""
+
+
 @pytest.mark.parametrize(
     ("line", "message", "hint"),
     [
