@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -53,19 +54,19 @@ class ArtifactTable(Displayed, Mapping[str, "StepArtifacts"]):
     Args:
         runs: The project's runs.
         target: What to list.
-        only: The names of the artifacts to show; None for all.
-        notes: Lines to show below.
     """
 
-    def __init__(
-        self, runs: Runs, target: Target, only: Sequence[str] | None = None, notes: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, runs: Runs, target: Target) -> None:
         self._runs, self.target = runs, target
-        self._only = frozenset(only) if only is not None else None
-        self._notes = tuple(filter(None, [target.note, *notes]))
-        self.steps = tuple(
-            _narrowed(step, target) for step in runs.steps(target.run) if target.step in (None, step.name)
-        )
+        self._only: frozenset[str] | None = None
+        self._notes = (target.note,) if target.note else ()
+        self.steps = tuple(_narrowed(step, target) for step in runs.steps(target.run, target.step))
+
+    def showing(self, names: Iterable[str], notes: Iterable[str]) -> ArtifactTable:
+        """Give the same listing narrowed to some artifacts, with lines to show below; nothing is read again."""
+        table = copy.copy(self)
+        table._only, table._notes = frozenset(names), (*self._notes, *notes)
+        return table
 
     def infos(self) -> list[ArtifactInfo]:
         """List every artifact, in the order of steps, tasks and names."""
@@ -79,8 +80,8 @@ class ArtifactTable(Displayed, Mapping[str, "StepArtifacts"]):
 
     def task(self) -> tuple[TaskInfo, str]:
         """Choose the one task that a name without a task is read from, and say so where there was a choice."""
-        step = next((step for step in self.steps if step.name == self.target.step), self.steps[-1])
-        return choose(Pathspec(self.target.run.flow, self.target.run.id, step.name), step.tasks)
+        step = self.steps[-1]
+        return choose(self._pathspec(step), step.tasks)
 
     def holder(self, name: str) -> tuple[TaskInfo, str]:
         """Find the task to read an artifact from: for a whole run, one of the last step that has it.
@@ -91,8 +92,7 @@ class ArtifactTable(Displayed, Mapping[str, "StepArtifacts"]):
         for step in reversed(self.steps):
             tasks = [task for task in step.tasks if any(artifact.name == name for artifact in task.artifacts)]
             if tasks:
-                task, note = choose(Pathspec(self.target.run.flow, self.target.run.id, step.name), tasks)
-                return task, note
+                return choose(self._pathspec(step), tasks)
         known = {artifact.name for artifact in self.infos()}
         raise NotFoundError(
             f"{self.target.pathspec} has no artifact {name}.",
@@ -112,7 +112,7 @@ class ArtifactTable(Displayed, Mapping[str, "StepArtifacts"]):
                 f"{self.target.pathspec} has no step {step}.",
                 did_you_mean(step, names, f"steps of {self.target.pathspec}"),
             )
-        pathspec = Pathspec(self.target.run.flow, self.target.run.id, step)
+        pathspec = self._pathspec(found)
         if not found.tasks:
             raise NotFoundError(f"{pathspec} has no task: the run did not come that far.", "Name an earlier step.")
         task, _ = choose(pathspec, found.tasks)
@@ -123,6 +123,9 @@ class ArtifactTable(Displayed, Mapping[str, "StepArtifacts"]):
 
     def __len__(self) -> int:
         return len(self.steps)
+
+    def _pathspec(self, step: StepInfo) -> Pathspec:
+        return Pathspec(self.target.run.flow, self.target.run.id, step.name)
 
     def _page(self) -> Any:
         from kit.views import build

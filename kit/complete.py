@@ -80,10 +80,10 @@ def _pathspecs(session: Session, word: str) -> list[str]:
     target = resolve(runs, head, session.current)
     if target.step is None:
         return [f"{head}/{name}" for name in runs.graph(target.run)]
-    return [f"{head}/{task.pathspec.task}" for task in runs.tasks(target.run, [target.step])]
+    return [f"{head}/{task.pathspec.task}" for task in runs.tasks(target.run, target.step)]
 
 
 def _artifact_names(session: Session, pathspec: str) -> list[str]:
     target = resolve(session.runs, pathspec, session.current)
-    tasks = session.runs.tasks(target.run, [target.step] if target.step else None)
+    tasks = session.runs.tasks(target.run, target.step)
     return sorted({artifact.name for task in tasks for artifact in task.artifacts})

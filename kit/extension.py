@@ -14,7 +14,7 @@ from kit import complete, magics
 from kit import session as sessions
 from kit.blame import blame
 from kit.errors import ModuleError
-from kit.project import USER_VARIABLE, Project, find_project, substitute_user
+from kit.project import USER_VARIABLE, Project, find_project, store_environment, substitute_user
 from kit.reload import Reloader
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["load", "unload"]
 
-SYSROOT_VARIABLE = "METAFLOW_DATASTORE_SYSROOT_LOCAL"
-CARDS_VARIABLE = "METAFLOW_CARD_LOCALROOT"
 SHARED_MODULE = "common"
 
 # How to take back what the loaded extension did, in the order in which it was done.
@@ -70,10 +68,9 @@ def _share_datastore(project: Project) -> None:
     """Let Metaflow read and write where the project's runs are, whichever folder the kernel is in."""
     if project.sysroot is not None:
         return
-    store = project.stores()[0]
-    folder = store.parent
-    _set_variable(SYSROOT_VARIABLE, str(folder))
-    _set_variable(CARDS_VARIABLE, str(store / "mf.cards"))  # the sysroot does not count for cards
+    folder = project.stores()[0].parent
+    for name, value in store_environment(folder).items():
+        _set_variable(name, value)
     if "metaflow" in sys.modules:
         _point_client(folder)
 

@@ -19,7 +19,7 @@ from kit import flowfile
 from kit.errors import FlowRunError
 from kit.model import FlowInfo, Pathspec
 from kit.pins import pins, replacements
-from kit.project import Project, user_environment
+from kit.project import Project, store_environment, user_environment
 
 __all__ = ["FinishedRun", "datastore_environment", "run_flow"]
 
@@ -53,8 +53,7 @@ class FinishedRun:
 def datastore_environment(sysroot: Path) -> dict[str, str]:
     """Give the environment in which Metaflow keeps everything in a folder, whatever its configuration says."""
     return {
-        "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(sysroot),
-        "METAFLOW_CARD_LOCALROOT": str(sysroot / ".metaflow" / "mf.cards"),  # else cards go where the run is started
+        **store_environment(sysroot),
         "METAFLOW_DEFAULT_DATASTORE": "local",
         "METAFLOW_DEFAULT_METADATA": "local",
     }

@@ -15,6 +15,7 @@ from kit import deps, words
 from kit import session as sessions
 from kit.artifact_table import ArtifactTable, RunTable
 from kit.errors import ArgumentError
+from kit.model import OWN_ARTIFACTS
 from kit.reload import Reloader
 from kit.views import Displayed
 from kit.views.page import Page
@@ -53,17 +54,16 @@ class KitMagics(Magics):
         args = self._parse(self.mf_artifacts, line)
         if args.pathspec is None:
             return RunTable(self.session.runs, args.limit)
-        target = self.session.resolve(args.pathspec, args.successful)
-        table = ArtifactTable(self.session.runs, target)
+        table = ArtifactTable(self.session.runs, self.session.resolve(args.pathspec, args.successful))
         renamed = dict(map(_assignment, args.renamed))
         wanted = {name: name for name in args.names if name not in renamed.values()} | renamed
         if args.all:
-            wanted |= {info.name: info.name for info in table.task()[0].artifacts if info.name != "name"}
+            wanted |= {info.name: info.name for info in table.task()[0].artifacts if info.name not in OWN_ARTIFACTS}
         if not wanted:
             return table
         notes = [table.holder(name)[1] for name in wanted.values()]
         self.user_ns.update({new: table.load(name) for new, name in wanted.items()})
-        return ArtifactTable(self.session.runs, target, tuple(wanted.values()), [*_loaded(wanted), *_once(notes)])
+        return table.showing(wanted.values(), [*_loaded(wanted), *_once(notes)])
 
     @magic_arguments()
     @argument("pathspec", help="Flow[/run]/step[/task], or a step of the run named last")

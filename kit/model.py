@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 __all__ = [
+    "OWN_ARTIFACTS",
     "ArtifactInfo",
     "FlowInfo",
     "FlowRuns",
@@ -24,6 +25,8 @@ __all__ = [
     "TaskInfo",
     "Verdict",
 ]
+
+OWN_ARTIFACTS = frozenset({"name"})  # Metaflow stores the flow's name as an artifact of every task
 
 Status = Literal["succeeded", "failed", "running", "pending"]
 

@@ -22,9 +22,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["USER_VARIABLE", "Project", "find_project", "substitute_user", "user_environment"]
+__all__ = ["USER_VARIABLE", "Project", "find_project", "store_environment", "substitute_user", "user_environment"]
 
 DATASTORE_FOLDER = ".metaflow"
+SYSROOT_VARIABLE = "METAFLOW_DATASTORE_SYSROOT_LOCAL"
 USER_VARIABLE = "USERNAME"  # the one that Metaflow reads at each call, not at its import alone
 
 
@@ -137,7 +138,7 @@ def find_project(start: str | Path | None = None, environ: Mapping[str, str] | N
             "Make a folder `flows` for the flow files, or name one under [tool.kit] in pyproject.toml.",
         )
     settings = _settings(root) or {}
-    sysroot = _configured("METAFLOW_DATASTORE_SYSROOT_LOCAL", environ)
+    sysroot = _configured(SYSROOT_VARIABLE, environ)
     return Project(
         root=root,
         flows_folder=_flows_folder(root, settings),
@@ -172,6 +173,12 @@ def user_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]
     """Give the variable that tells Metaflow its user, where it needs to be told (see `substitute_user`)."""
     user = substitute_user(environ)
     return {USER_VARIABLE: user} if user else {}
+
+
+def store_environment(sysroot: Path) -> dict[str, str]:
+    """Give the variables that make Metaflow keep its local datastore, and the cards, in a folder."""
+    cards = sysroot / DATASTORE_FOLDER / "mf.cards"  # the sysroot does not count for cards
+    return {SYSROOT_VARIABLE: str(sysroot), "METAFLOW_CARD_LOCALROOT": str(cards)}
 
 
 def _usable(name: str | None) -> bool:

@@ -95,9 +95,7 @@ def pick_task(
     """
     if target.step is None:
         raise ArgumentError(f"{target.pathspec} is a whole run.", f"Name a step: {target.pathspec}/start.")
-    tasks = runs.tasks(target.run, [target.step])
-    if target.task is not None:
-        tasks = tuple(task for task in tasks if task.pathspec.task == target.task)
+    tasks = runs.tasks(target.run, target.step, target.task)
     if index is not None:
         tasks = tuple(task for task in tasks if index in (task.index, task.index[-len(index) :]))
     if value is not None:
@@ -143,8 +141,8 @@ def _inside(runs: Runs, run: RunInfo, rest: list[str]) -> Target:
         raise ArgumentError(
             f"{'/'.join(rest)} is not a step and a task of {run.pathspec}.", "Write Flow/run/step/task."
         )
-    tasks = [task.pathspec.task or "" for task in runs.tasks(run, [rest[0]])]
-    if rest[1] not in tasks:
+    if not runs.tasks(run, rest[0], rest[1]):
+        tasks = [task.pathspec.task or "" for task in runs.tasks(run, rest[0])]
         raise NotFoundError(
             f"{run.pathspec}/{rest[0]} has no task {rest[1]}.",
             did_you_mean(rest[1], tasks, f"tasks of {run.pathspec}/{rest[0]}"),
@@ -168,7 +166,7 @@ def _unknown_flow(runs: Runs, name: str, known: list[str]) -> Target:
 
 def _no_task(runs: Runs, target: Target, index: tuple[int, ...] | None, value: str | None) -> tuple[TaskInfo, str]:
     step = Pathspec(target.run.flow, target.run.id, target.step)
-    tasks = runs.tasks(target.run, [target.step or ""])
+    tasks = runs.tasks(target.run, target.step)
     if not tasks:
         raise NotFoundError(
             f"{step} has no task: the run did not come that far.", f"See %mf_artifacts {target.run.pathspec}."

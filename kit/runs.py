@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kit import internals
-from kit.errors import ArtifactError, KitError, NotFoundError, did_you_mean
+from kit.errors import ArtifactError, NotFoundError, did_you_mean
 from kit.model import ArtifactInfo, Pathspec, RunInfo, Status, StepInfo, TaskInfo
 from kit.project import Project
 
@@ -170,14 +170,9 @@ class Runs:
             )
         raise self._never_run(flow)
 
-    def _never_run(self, flow: str) -> KitError:
-        source = self.project.scan()
-        if flow not in source.flows and flow not in self.flows():
-            if flow in source.lost:
-                self.project.flow(flow)  # raises: its file does not parse
-            known = [*source.flows, *self.flows()]
-            return NotFoundError(f"There is no flow {flow} in this project.", did_you_mean(flow, known, "flows"))
-        file = source.flows[flow].file if flow in source.flows else f"{flow}.py"
+    def _never_run(self, flow: str) -> NotFoundError:
+        source = self.project.scan().flows
+        file = source[flow].file if flow in source else f"{flow}.py"
         looked = ", ".join(store.root for store in self.stores)
         return NotFoundError(
             f"{flow} has not been run: there are no runs of it in {looked}.",
@@ -186,30 +181,31 @@ class Runs:
 
     # ------------------------------------------------------------------ look into a run
 
-    def tasks(self, run: RunInfo, steps: Sequence[str] | None = None) -> tuple[TaskInfo, ...]:
+    def tasks(self, run: RunInfo, step: str | None = None, task: str | None = None) -> tuple[TaskInfo, ...]:
         """List tasks of a run, ordered by step, foreach index and id, with their artifacts.
 
         Args:
             run: The run.
-            steps: Only these steps; all but Metaflow's own by default.
+            step: Only this step; all but Metaflow's own by default.
+            task: Only this task of the step; the others are not read.
         """
-        stores = self._task_stores(run, steps)
+        stores = self._task_stores(run, step, task)
         tasks = [task_info(run.flow, ds) for ds in stores if ds.step_name != PARAMETERS_STEP]
         return tuple(sorted(tasks, key=lambda task: (task.pathspec.step or "", task.index, _order(task.pathspec))))
 
     def graph(self, run: RunInfo) -> dict[str, tuple[str, ...]]:
         """Read the graph that a run had: each step's next steps, from start on; empty where it was not recorded."""
-        for ds in self._task_stores(run, [PARAMETERS_STEP]):
+        for ds in self._task_stores(run, PARAMETERS_STEP):
             steps: dict[str, Any] = (plain(ds, "_graph_info") or {}).get("steps", {})
             return _from_start({name: tuple(step["next"]) for name, step in steps.items()})
         return {}
 
-    def steps(self, run: RunInfo) -> tuple[StepInfo, ...]:
-        """List the steps of a run in the graph's order, those that have not started too."""
+    def steps(self, run: RunInfo, step: str | None = None) -> tuple[StepInfo, ...]:
+        """List the steps of a run in the graph's order, those that have not started too; or one step alone."""
         by_step: dict[str, list[TaskInfo]] = {}
-        for task in self.tasks(run):
+        for task in self.tasks(run, step):
             by_step.setdefault(task.pathspec.step or "", []).append(task)
-        names = [*self.graph(run), *by_step]
+        names = [*self.graph(run), *by_step] if step is None else [step]
         return tuple(_step_info(name, tuple(by_step.get(name, ()))) for name in dict.fromkeys(names))
 
     def load(self, pathspec: Pathspec, names: Sequence[str], store: str) -> dict[str, Any]:
@@ -244,9 +240,11 @@ class Runs:
             rows = provider.get_object("task", "metadata", {}, None, *str(pathspec).split("/")) or ()
         return {row["field_name"]: row["value"] for row in sorted(rows, key=lambda row: row["ts_epoch"])}
 
-    def _task_stores(self, run: RunInfo, steps: Sequence[str] | None = None) -> list[Any]:
+    def _task_stores(self, run: RunInfo, step: str | None = None, task: str | None = None) -> list[Any]:
         datastore = self.datastore(run.flow, run.store)
-        return list(datastore.get_task_datastores(run.id, steps=steps, allow_not_done=True))
+        if task is not None:
+            return list(datastore.get_task_datastores(pathspecs=[f"{run.id}/{step}/{task}"], allow_not_done=True))
+        return list(datastore.get_task_datastores(run.id, steps=[step] if step else None, allow_not_done=True))
 
     def _run_info(self, flow: str, run: dict[str, Any], store: Store) -> RunInfo:
         run_id, created = _run_id(run), run["ts_epoch"] / 1000

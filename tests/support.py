@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 
 USER = "tester"
+LAB_TOKEN = "kit-tests"  # noqa: S105  # of a JupyterLab on this machine, for as long as a test
 
 
 def write_files(root: Path, files: dict[str, str]) -> None:

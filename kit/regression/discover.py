@@ -70,7 +70,7 @@ def find_notebooks(project: Project, arguments: Sequence[str | Path]) -> tuple[P
 def read_notebook(project: Project, path: Path) -> Notebook:
     """Read a notebook's metadata.
 
-    Its name is its path from the project's root, or without the leading folders where it lies outside.
+    Its name is its path from the project's root, or its whole path where it lies outside.
 
     Raises:
         NotebookError: It is not a notebook, its metadata is not as it should be, or it wants a run and has no cell to

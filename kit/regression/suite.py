@@ -80,7 +80,7 @@ def run_suite(project: Project, options: Options, tell: Callable[[Verdict], None
         KitError: It cannot start: there are no notebooks, the settings are wrong, a parameter fits no notebook.
     """
     paths = find_notebooks(project, options.notebooks)
-    read = {path: _read(project, path, options) for path in paths}
+    read = {path: _read(project, path) for path in paths}
     notebooks = [notebook for notebook in read.values() if isinstance(notebook, Notebook)]
     _check_given(notebooks, options)
     plan = _plan(project, {flow for notebook in notebooks for flow in notebook.runs.values()})
@@ -103,7 +103,7 @@ def run_suite(project: Project, options: Options, tell: Callable[[Verdict], None
 # -------------------------------------------------------------------- what is needed
 
 
-def _read(project: Project, path: Path, options: Options) -> Notebook | Verdict:
+def _read(project: Project, path: Path) -> Notebook | Verdict:
     """Read a notebook; one that cannot be tested fails by itself, not the whole suite."""
     try:
         notebook = read_notebook(project, path)
@@ -164,8 +164,9 @@ def _run_flows(
                     continue
                 broken = [need for need in needs if isinstance(done[need], Verdict)]
                 if broken:
-                    done[name] = Verdict(name, "flow", "not run", 0.0, f"{broken[0]}, whose runs it reads, failed")
-                    add(done[name])  # type: ignore[arg-type]
+                    verdict = Verdict(name, "flow", "not run", 0.0, f"{broken[0]}, whose runs it reads, failed")
+                    done[name] = verdict
+                    add(verdict)
                 else:
                     started[pool.submit(_run_flow, project, project.flow(name), environ, stop)] = name
             if not started:

@@ -29,14 +29,13 @@ CARD_STATE = (
 
 @contextmanager
 def preserved() -> Iterator[None]:
-    """Run what a process of its own would run, and leave this one as it was.
+    """Run what a process of its own would run, and leave this one as it was; `flowfile.as_script` does the rest.
 
-    Put back: the environment, sys.argv, sys.path, sys.meta_path, the warning filters, the handler of SIGALRM, the
+    Put back: the environment, sys.meta_path, the warning filters, the handler of SIGALRM, the
     working directory, and what Metaflow keeps for a whole process: `metaflow.current`, the client's namespace and
     metadata provider, the local datastore's root, the card decorator's counters, the system's logger and monitor.
     """
-    environ, argv, path = dict(os.environ), sys.argv, list(sys.path)
-    meta_path, folder = list(sys.meta_path), os.getcwd()
+    environ, meta_path, folder = dict(os.environ), list(sys.meta_path), os.getcwd()
     with warnings.catch_warnings(), _signals(), _metaflow_state():
         warnings.simplefilter("ignore")  # as Metaflow's command line does (metaflow.cli.main)
         try:
@@ -44,8 +43,6 @@ def preserved() -> Iterator[None]:
         finally:
             os.chdir(folder)
             _restore(os.environ, environ)
-            sys.argv = argv
-            sys.path[:] = path
             sys.meta_path[:] = meta_path
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kit.model import ArtifactInfo, FlowRuns, RunInfo, StepInfo, StepResult
+from kit.model import OWN_ARTIFACTS, ArtifactInfo, FlowRuns, RunInfo, StepInfo, StepResult
 from kit.views.page import Cell, Page, Table, age, duration, mark_of, size
 
 __all__ = ["dependency_page", "project_page", "run_page", "step_page"]
 
-OWN_NAMES = frozenset({"name"})  # Metaflow stores the flow's name as an artifact of every task
 MAX_VALUES = 6
 RECORDED_CHARACTERS = 30  # of a foreach value, in what Metaflow records (metaflow.flowspec)
 
@@ -86,7 +85,7 @@ def step_page(result: StepResult) -> Page:
     rows = tuple(
         (Cell(group, mark=group), Cell(str(len(shown))), Cell(", ".join(sorted(shown)), code=True))
         for group, names in groups.items()
-        if (shown := (names or frozenset()) - OWN_NAMES)
+        if (shown := (names or frozenset()) - OWN_ARTIFACTS)
     )
     notes = list(result.notes)
     if result.same is None:
@@ -127,11 +126,11 @@ def _step_table(step: StepInfo, seen: set[tuple[str, str]], only: frozenset[str]
         for artifact in task.artifacts:
             if only is not None and artifact.name not in only:
                 continue
-            if only is None and ((artifact.name, artifact.sha) in seen or artifact.name in OWN_NAMES):
+            if only is None and ((artifact.name, artifact.sha) in seen or artifact.name in OWN_ARTIFACTS):
                 inherited.add(artifact.name)
             else:
                 by_name.setdefault(artifact.name, []).append(artifact)
-    inherited -= {*by_name, *OWN_NAMES}
+    inherited -= {*by_name, *OWN_ARTIFACTS}
     heading = [Cell(step.name, code=True), mark_of(step.status)]
     if len(step.tasks) > 1:
         failed = sum(task.status == "failed" for task in step.tasks)

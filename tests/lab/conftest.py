@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import USER, run_flow
+from support import LAB_TOKEN, USER, run_flow
 
 ROOT = Path(__file__).parents[2]
-TOKEN = "kit-tests"  # noqa: S105  # of a server on this machine, for as long as a test
 START_SECONDS = 60
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -82,7 +81,7 @@ def lab(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"]
-    command += [f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={example}"]
+    command += [f"--IdentityProvider.token={LAB_TOKEN}", f"--ServerApp.root_dir={example}"]
     command += ["--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly"]
     with open(home / "lab.log", "w") as log, subprocess.Popen(command, stdout=log, stderr=log, env=environ) as server:
         try:
@@ -97,7 +96,7 @@ def _wait(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
     for _ in range(START_SECONDS * 4):
         assert server.poll() is None, log.read_text()
         try:
-            with urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=1):  # noqa: S310  # our own server
+            with urllib.request.urlopen(f"{address}/api?token={LAB_TOKEN}", timeout=1):  # noqa: S310  # our own server
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.25)

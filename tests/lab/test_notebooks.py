@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import LAB_TOKEN
 
 pytestmark = [pytest.mark.lab, pytest.mark.flow, pytest.mark.kernel]
 
-TOKEN = "kit-tests"  # noqa: S105
 PATIENCE = 120_000  # milliseconds
 IDLE = """() => {
     const widget = window.jupyterapp && window.jupyterapp.shell.currentWidget;
@@ -26,7 +26,7 @@ class LabPage:
 
     def __init__(self, page: Any, lab: str, notebook: str) -> None:
         self.page = page
-        self.page.goto(f"{lab}/lab/tree/{notebook}?token={TOKEN}&reset", wait_until="domcontentloaded")
+        self.page.goto(f"{lab}/lab/tree/{notebook}?token={LAB_TOKEN}&reset", wait_until="domcontentloaded")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=PATIENCE)
         self.page.wait_for_function(IDLE, timeout=PATIENCE)
 
