@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from kit import flowfile, internals
+from kit import flowfile
 from kit.errors import ReplayError, did_you_mean
 from kit.model import StepResult
 from kit.pins import pins, replacements
+from kit.replay.cards import collected, no_card_process
+from kit.replay.frames import calling_user_code
 from kit.replay.outcome import assigned_artifacts, outcome
 from kit.replay.prepare import Prepared
 from kit.replay.process import preserved
@@ -80,16 +80,16 @@ def run_step(
     versions = replacements(pins(loaded)).get(step)  # before the decorators that pin are set aside
     unpinned = f"The step pins other packages than this kernel has: {versions}." if versions else ""
     prepared = Prepared(runs, target, task, loaded, dict(overrides or {}))
-    with preserved(), flowfile.as_script(loaded.module), _no_card_process():
+    with preserved(), flowfile.as_script(loaded.module), no_card_process():
         os.chdir(_working_folder(runs, target.run.store))
         runner, arguments = prepared.runner()
         with teed() as printed:
             started = time.perf_counter()
-            _call(lambda: runner.run_step(**arguments))
+            calling_user_code(lambda: runner.run_step(**arguments))
             seconds = time.perf_counter() - started
         assigned = assigned_artifacts(runner.flow)
         notes = tuple(filter(None, (target.note, note, unpinned)))
-        result = outcome(prepared, runner.flow, assigned, seconds, printed, _cards(), notes)
+        result = outcome(prepared, runner.flow, assigned, seconds, printed, collected(), notes)
     return Replay(result, runner.flow, tuple(sorted(assigned)))
 
 
@@ -97,44 +97,3 @@ def _working_folder(runs: Runs, store: str) -> Path:
     """Give the folder that the run was most likely started in: the one in the project that holds its `.metaflow`."""
     folder, root = Path(store).parent, runs.project.root
     return folder if root in folder.parents and folder.is_dir() else root
-
-
-def _call(function: Callable[[], None]) -> None:
-    """Call; let an exception pass with the user's own frames alone."""
-    __tracebackhide__ = True
-    try:
-        function()
-    except Exception as error:
-        raise error.with_traceback(_user_frames(error.__traceback__))  # noqa: B904  # its own context stays
-
-
-def _user_frames(traceback: TracebackType | None) -> TracebackType | None:
-    """Skip the frames of kit and of Metaflow that lie above the user's."""
-    own = tuple(f"{folder}{os.sep}" for folder in (Path(__file__).parents[1], Path(internals.cli.__file__).parent))
-    frame = traceback
-    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(own):
-        frame = frame.tb_next
-    return frame or traceback
-
-
-@contextmanager
-def _no_card_process() -> Iterator[None]:
-    """Keep @card from starting the process, of two to three seconds, that renders and stores a card."""
-    creator = internals.CardCreator
-    before = creator._run_cards_subprocess
-    creator._run_cards_subprocess = lambda *_args, **_kwargs: None
-    try:
-        yield
-    finally:
-        creator._run_cards_subprocess = before
-
-
-def _cards() -> dict[str, tuple[Any, ...]]:
-    """Give the components of the step's cards, by the card's id ("" for a card without one)."""
-    collector = internals.current.get("card")
-    if collector is None:
-        return {}
-    ids = {uuid: name for name, uuid in collector._card_id_map.items()}
-    return {
-        str(ids.get(uuid, "")): tuple(manager.components) for uuid, manager in collector._card_component_store.items()
-    }
