@@ -5,7 +5,7 @@ Nothing here reads a file or imports Metaflow: views draw these, so they can be 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -13,8 +13,13 @@ from typing import Any, Literal
 __all__ = [
     "OWN_ARTIFACTS",
     "ArtifactInfo",
+    "Difference",
+    "DifferenceKind",
+    "Downstream",
     "FlowInfo",
     "FlowRuns",
+    "Graph",
+    "GraphNode",
     "LazyArtifacts",
     "Pathspec",
     "Pin",
@@ -22,13 +27,16 @@ __all__ = [
     "Status",
     "StepInfo",
     "StepResult",
+    "StepType",
     "TaskInfo",
     "Verdict",
+    "step_type",
 ]
 
 OWN_ARTIFACTS = frozenset({"name"})  # Metaflow stores the flow's name as an artifact of every task
 
 Status = Literal["succeeded", "failed", "running", "pending"]
+StepType = Literal["start", "linear", "split", "foreach", "parallel", "switch", "join", "end"]
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,7 @@ class RunInfo:
         tags: The user's tags, sorted.
         seconds: How long it took; None while it runs.
         store: Where its data is: the datastore's root.
+        system_tags: The tags that Metaflow gave it, such as "project_branch:user.me", sorted.
     """
 
     flow: str
@@ -95,6 +104,7 @@ class RunInfo:
     tags: tuple[str, ...]
     seconds: float | None
     store: str
+    system_tags: tuple[str, ...] = ()
 
     @property
     def pathspec(self) -> Pathspec:
@@ -177,6 +187,47 @@ class ArtifactInfo:
 
 
 @dataclass(frozen=True)
+class GraphNode:
+    """A step in the picture of a flow.
+
+    Args:
+        name: The name of the step.
+        next: The steps that its `self.next` names, in that order; a step that names itself is run again by a switch.
+        type: How it goes on ("linear", "split", "foreach", "parallel", "switch"), or "start", "join" or "end".
+        status: What became of it, a word that views know ("succeeded", "failed", "same", "skipped" ...); "" for none.
+        note: A few words more, such as "12 tasks, 1 failed".
+    """
+
+    name: str
+    next: tuple[str, ...] = ()
+    type: StepType = "linear"
+    status: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A flow's steps and how they lead to one another.
+
+    Args:
+        nodes: The steps. The first of those that nothing leads to is drawn as the start.
+    """
+
+    nodes: tuple[GraphNode, ...]
+
+
+def step_type(recorded: str) -> StepType:
+    """Turn the type that Metaflow records for a step (`_graph_info`), or gives it in a FlowGraph, into a GraphNode's.
+
+    Args:
+        recorded: Such as "linear", "split-foreach", "split-static" or "join".
+    """
+    word = recorded.removeprefix("split-").replace("static", "split")
+    known: tuple[StepType, ...] = ("start", "split", "foreach", "parallel", "switch", "join", "end")
+    return next((each for each in known if each == word), "linear")
+
+
+@dataclass(frozen=True)
 class Pin:
     """A package that a step pins, beside what is installed.
 
@@ -223,6 +274,46 @@ class LazyArtifacts(Mapping[str, Any]):
         return f"<{len(self)} artifacts: {', '.join(self._names)}>"
 
 
+DifferenceKind = Literal[
+    "number", "time", "text", "bytes", "array", "frame", "mapping", "sequence", "set", "object", "type"
+]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What differs between a recorded artifact and the replayed one.
+
+    Args:
+        kind: What the two values are; "type" where they are of different types.
+        summary: What differs, in one line.
+        lines: What differs in detail: a diff of a text, the first cells of an array, the paths of an object's parts.
+    """
+
+    kind: DifferenceKind
+    summary: str
+    lines: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return "\n".join((self.summary, *(f"  {line}" for line in self.lines)))
+
+
+@dataclass(frozen=True)
+class Downstream:
+    """What became of the steps on the way from a replayed task to a later one.
+
+    Args:
+        graph: The flow, with a status for each step of the way: "changed", "new", "same" or "skipped".
+        results: What each task that was run again left, by its pathspec, in the order in which they ran.
+        skipped: The pathspecs of the recorded tasks that were not run again, as nothing that they take in has changed.
+        gone: How many recorded tasks the flow no longer has: of a foreach that shrank, or off the way of a switch.
+    """
+
+    graph: Graph
+    results: Mapping[str, StepResult]
+    skipped: tuple[str, ...]
+    gone: int = 0
+
+
 @dataclass(frozen=True)
 class StepResult:
     """What a replayed step left, beside what the recorded task had left.
@@ -242,6 +333,9 @@ class StepResult:
         stderr: What it printed to the standard error.
         cards: The components that it appended to its cards, by the card's id ("" for the one without).
         notes: What kit has to say about the replay, a line each.
+        differences: What differs in each changed artifact; computed when it is asked for or shown.
+        types: The names of the types of added and missing artifacts, where they are known.
+        downstream: What became of the steps on the way, where the replay went on to a later one.
     """
 
     origin: str
@@ -256,18 +350,21 @@ class StepResult:
     seconds: float
     stdout: str = ""
     stderr: str = ""
-    cards: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    cards: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    differences: Mapping[str, Difference] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
+    downstream: Downstream | None = None
 
     def __repr__(self) -> str:
-        from kit.views import build, text  # data first: what draws it is loaded when it is drawn
+        from kit.views import replayed, text  # data first: what draws it is loaded when it is drawn
 
-        return text.render(build.step_page(self))
+        return text.render(replayed.step_page(self))
 
     def _repr_html_(self) -> str:
-        from kit.views import build, html
+        from kit.views import html, replayed
 
-        return html.render(build.step_page(self))
+        return html.render(replayed.step_page(self))
 
 
 @dataclass(frozen=True)

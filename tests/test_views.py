@@ -1,13 +1,11 @@
 """Text and HTML of what kit shows: they say the same, escape everything, and draw without Metaflow."""
 
-import subprocess
-import sys
 from datetime import datetime, timedelta
-from html.parser import HTMLParser
 
 import pytest
+from html_reader import Reader
 
-from kit.model import ArtifactInfo, FlowRuns, Pathspec, RunInfo, StepInfo, StepResult, TaskInfo
+from kit.model import ArtifactInfo, FlowRuns, Pathspec, RunInfo, StepInfo, TaskInfo
 from kit.views import build, html, text
 from kit.views.page import GLYPHS, Cell, Page, Table, age, duration, mark_of, size
 
@@ -37,22 +35,6 @@ def task(number, *artifacts, step="fit", status="succeeded", values=()):
     return TaskInfo(Pathspec("TrainFlow", "12", step, str(number)), status, 0, (number,), values, infos)
 
 
-def result(**fields):
-    given = {
-        "origin": "TrainFlow/12/fit/3",
-        "step": "fit",
-        "artifacts": {"model": 1, "score": 2, "name": "TrainFlow"},
-        "same": frozenset({"model", "name"}),
-        "changed": frozenset({"score"}),
-        "added": frozenset({"extra"}),
-        "missing": frozenset({"old"}),
-        "next_steps": ("join",),
-        "exception": None,
-        "seconds": 0.012,
-    }
-    return StepResult(**{**given, **fields})
-
-
 STEPS = (
     StepInfo("start", "succeeded", (task(1, ("data", "numpy.ndarray", 1_500, "a"), step="start"),)),
     StepInfo(
@@ -72,9 +54,6 @@ PAGES = {
     "run": build.run_page(run(), STEPS, None, ["a note"]),
     "one step": build.run_page(run(status="running", seconds=None, tags=(), user=""), STEPS[1:2], None, []),
     "some artifacts": build.run_page(run(status="succeeded"), STEPS, frozenset({"model"}), []),
-    "step": build.step_page(result(notes=("Took task 3, the first that failed.",), cards={"": (1, 2)})),
-    "failed step": build.step_page(result(exception=ValueError("too small"))),
-    "unrecorded step": build.step_page(result(same=None, changed=None, added=None, missing=None, next_steps=())),
     "requirements": build.dependency_page([("uv", ">=2", "1.2", "2.1", "install"), ("x", "any", None, None, "skip")]),
 }
 
@@ -88,31 +67,6 @@ def hostile_page(name):
 
 PAGES.update({f"hostile {i}": hostile_page(name) for i, name in enumerate(HOSTILE)})
 each_page = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())
-
-
-class Reader(HTMLParser):
-    """Reads HTML as a browser does; notes every tag, attribute and word, and tags that are not closed in order."""
-
-    VOID = frozenset({"img", "br", "hr"})
-
-    def __init__(self, source):
-        super().__init__()
-        self.open, self.tags, self.attributes, self.words = [], set(), set(), []
-        self.feed(source)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.add(tag)
-        self.attributes |= {name for name, _ in attrs}
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words += data.split()
 
 
 # ------------------------------------------------------------------ the same in both
@@ -131,12 +85,6 @@ def test_every_cell_is_in_both(page):
         if cell.text.isprintable():
             assert cell.text in plain
             assert " ".join(cell.text.split()) in drawn
-
-
-def test_what_is_shown_by_a_notebook_and_a_terminal_is_one_page():
-    shown = result()
-    assert repr(shown) == text.render(build.step_page(shown))
-    assert shown._repr_html_() == html.render(build.step_page(shown))
 
 
 @pytest.mark.parametrize("status", GLYPHS)
@@ -173,7 +121,6 @@ def test_hostile_names_pass_through_every_builder(name):
     pages = [
         build.project_page(name, [FlowRuns(name, name, (run(name, user=name, tags=(name,)),))]),
         build.run_page(run(name, user=name, tags=(name,)), steps, None, [name]),
-        build.step_page(result(origin=name, same=frozenset({name}), notes=(name,), exception=ValueError(name))),
         build.dependency_page([(name,) * 5]),
     ]
     for page in pages:
@@ -195,19 +142,6 @@ def test_a_foreach_says_how_many_tasks_failed_and_what_they_were_given():
     shown = text.render(PAGES["one step"])
     assert "2 tasks, 1 failed" in shown
     assert "0.1 · 0.2" in shown
-
-
-def test_the_flows_own_name_is_not_shown_as_an_artifact():
-    shown = text.render(PAGES["step"])
-    assert [line.split() for line in shown.splitlines() if "same" in line] == [["✓", "same", "1", "model"]]
-
-
-def test_a_step_with_nothing_recorded_says_so():
-    assert "Nothing was recorded for this task" in text.render(PAGES["unrecorded step"])
-
-
-def test_an_exception_that_a_decorator_handled_is_named():
-    assert "A decorator handled ValueError: too small" in text.render(PAGES["failed step"])
 
 
 def test_columns_of_text_are_aligned():
@@ -285,21 +219,3 @@ def test_a_duration_is_written_with_its_units(seconds, written):
 )
 def test_an_age_is_written_as_a_person_says_it(since, written):
     assert age(NOW - since, NOW) == written
-
-
-# ------------------------------------------------------------------ without Metaflow
-
-DRAW = """
-import sys
-from kit.model import StepResult
-shown = StepResult("A/1/fit/2", "fit", {"x": 1}, frozenset("x"), frozenset(), frozenset(), frozenset(), (), None, 0.1)
-print(repr(shown), shown._repr_html_())
-heavy = {"metaflow", "IPython", "matplotlib", "numpy", "pandas"} & set(sys.modules)
-sys.exit(f"imported: {heavy}" if heavy else 0)
-"""
-
-
-def test_a_result_is_drawn_without_metaflow_or_ipython():
-    done = subprocess.run([sys.executable, "-c", DRAW], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "A/1/fit/2" in done.stdout

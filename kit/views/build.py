@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from kit.model import OWN_ARTIFACTS, ArtifactInfo, FlowRuns, RunInfo, StepInfo, StepResult
-from kit.views.page import Cell, Page, Table, age, duration, mark_of, size
+from kit.model import OWN_ARTIFACTS, ArtifactInfo, FlowRuns, RunInfo, StepInfo
+from kit.views.page import Cell, Page, Table, age, count, duration, mark_of, size
 
-__all__ = ["dependency_page", "project_page", "run_page", "step_page"]
+__all__ = ["dependency_page", "project_page", "run_page"]
 
 MAX_VALUES = 6
 RECORDED_CHARACTERS = 30  # of a foreach value, in what Metaflow records (metaflow.flowspec)
@@ -40,7 +40,7 @@ def project_page(root: str, flows: Sequence[FlowRuns]) -> Page:
         for flow in flows
     )
     notes = () if flows else ("There are no flows in this project yet.",)
-    return Page(title=(Cell(f"{_count(len(flows), 'flow')} in"), Cell(root, code=True)), tables=tables, notes=notes)
+    return Page(title=(Cell(f"{count(len(flows), 'flow')} in"), Cell(root, code=True)), tables=tables, notes=notes)
 
 
 def run_page(run: RunInfo, steps: Sequence[StepInfo], only: frozenset[str] | None, notes: Sequence[str]) -> Page:
@@ -71,35 +71,6 @@ def run_page(run: RunInfo, steps: Sequence[StepInfo], only: frozenset[str] | Non
     return Page(tuple(title), tuple(tables), tuple(notes))
 
 
-def step_page(result: StepResult) -> Page:
-    """Describe a replayed step: what it took, and which artifacts came out the same or different."""
-    title = [Cell(result.origin, code=True), Cell(f"replayed in {duration(result.seconds)}")]
-    if result.next_steps:
-        title.append(Cell(f"next: {', '.join(result.next_steps)}"))
-    groups: Mapping[str, frozenset[str] | None] = {
-        "changed": result.changed,
-        "added": result.added,
-        "missing": result.missing,
-        "same": result.same,
-    }
-    rows = tuple(
-        (Cell(group, mark=group), Cell(str(len(shown))), Cell(", ".join(sorted(shown)), code=True))
-        for group, names in groups.items()
-        if (shown := (names or frozenset()) - OWN_ARTIFACTS)
-    )
-    notes = list(result.notes)
-    if result.same is None:
-        notes.append("Nothing was recorded for this task, so there is nothing to compare with.")
-        rows = ((Cell("set"), Cell(str(len(result.artifacts))), Cell(", ".join(result.artifacts), code=True)),)
-    if result.exception is not None:
-        notes.append(f"A decorator handled {type(result.exception).__name__}: {result.exception}")
-    if result.cards:
-        parts = sum(len(components) for components in result.cards.values())
-        notes.append(f"{_count(len(result.cards), 'card')} with {_count(parts, 'component')}: see .cards")
-    table = Table(heading=(), columns=(), rows=rows)
-    return Page(tuple(title), (table,), tuple(notes))
-
-
 def dependency_page(rows: Sequence[tuple[str, str, str | None, str | None, str]]) -> Page:
     """Describe what became of requirements.
 
@@ -111,12 +82,8 @@ def dependency_page(rows: Sequence[tuple[str, str, str | None, str | None, str]]
         for label, wanted, had, now, action in rows
     )
     changed = sum(action not in ("keep", "skip") for *_, action in rows)
-    title = f"{_count(len(rows), 'requirement')}, {changed} changed" if changed else "every requirement is met"
+    title = f"{count(len(rows), 'requirement')}, {changed} changed" if changed else "every requirement is met"
     return Page((Cell(title),), (Table((), ("requirement", "wanted", "had", "now", "action"), cells),))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _step_table(step: StepInfo, seen: set[tuple[str, str]], only: frozenset[str] | None, folded: bool) -> Table:
@@ -134,8 +101,8 @@ def _step_table(step: StepInfo, seen: set[tuple[str, str]], only: frozenset[str]
     heading = [Cell(step.name, code=True), mark_of(step.status)]
     if len(step.tasks) > 1:
         failed = sum(task.status == "failed" for task in step.tasks)
-        heading.append(Cell(_count(len(step.tasks), "task") + (f", {failed} failed" if failed else "")))
-    heading.append(Cell(_count(len(by_name), "artifact")))
+        heading.append(Cell(count(len(step.tasks), "task") + (f", {failed} failed" if failed else "")))
+    heading.append(Cell(count(len(by_name), "artifact")))
     tail = _foreach_values(step)
     if inherited:
         tail.append(f"inherited: {', '.join(sorted(inherited))}")

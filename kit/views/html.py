@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-
-from kit.views.page import GLYPHS, Page, visible
+from kit.views.page import GLYPHS, Page
+from kit.views.template import template
 
 __all__ = ["render"]
 
 
 def render(page: Page) -> str:
     """Draw a page as HTML; every text in it is escaped by the template."""
-    return _template().render(page=page, glyphs=GLYPHS)
+    picture = None
+    if page.graph is not None and page.graph.nodes:
+        from kit.views.svg import graph_picture  # most pages have none
 
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("kit.views"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=lambda value: visible(value) if type(value) is str else value,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2")
+        picture = graph_picture(page.graph)
+    return template("page.html.j2").render(page=page, glyphs=GLYPHS, picture=picture)

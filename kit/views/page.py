@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from kit.model import Status
+from kit.model import Graph, Status
 
-__all__ = ["GLYPHS", "Cell", "Page", "Table", "age", "duration", "mark_of", "size", "visible"]
+__all__ = ["GLYPHS", "Cell", "Page", "Table", "age", "count", "duration", "mark_of", "size", "visible"]
 
 GLYPHS: dict[str, str] = {
     "succeeded": "✓",
@@ -20,6 +20,8 @@ GLYPHS: dict[str, str] = {
     "missing": "-",
     "pending": "○",
     "not run": "○",
+    "skipped": "»",
+    "new": "+",
 }
 
 
@@ -31,11 +33,15 @@ class Cell:
         text: What it says.
         mark: A status, such as "failed": shown as its glyph and in its colour, beside the text.
         code: Whether it is a name or a value, to be set in a fixed-width face.
+        block: Lines below the text, all in a fixed-width face; for the last cell of a row.
+        folded: Whether HTML shows the block only when the text is clicked.
     """
 
     text: str
     mark: str = ""
     code: bool = False
+    block: tuple[str, ...] = ()
+    folded: bool = False
 
     def __str__(self) -> str:
         return f"{GLYPHS.get(self.mark, '')} {self.text}".strip()
@@ -68,11 +74,13 @@ class Page:
         title: The first line.
         tables: What follows.
         notes: What there is to say besides, a line each.
+        graph: The graph that is drawn below the title; None for none.
     """
 
     title: tuple[Cell, ...]
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
+    graph: Graph | None = None
 
 
 def mark_of(status: Status | str) -> Cell:
@@ -87,9 +95,14 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def size(count: int) -> str:
+def count(number: int, noun: str) -> str:
+    """Write a number of things: "1 task", "3 tasks"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def size(length: int) -> str:
     """Write a number of bytes: "5 B", "1.2 kB", "200 MB"."""
-    value, units = float(count), ["GB", "MB", "kB", "B"]
+    value, units = float(length), ["GB", "MB", "kB", "B"]
     while value >= 999.5 and len(units) > 1:
         value /= 1000
         units.pop()

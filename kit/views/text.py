@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kit.model import Graph
+from kit.views.graph import rows
 from kit.views.page import Cell, Page, Table, visible
 
 __all__ = ["render"]
+
+WIDEST_COLUMN = 48  # of a graph: what a step with many branches leads to is not waited for by the other rows
 
 
 def render(page: Page) -> str:
     """Draw a page as plain text, one line a row."""
     lines = [_line(page.title)]
+    if page.graph is not None:
+        lines += _graph(page.graph)
     for table in page.tables:
         lines += _table(table)
     lines += map(visible, page.notes)
@@ -29,7 +35,16 @@ def _table(table: Table) -> list[str]:
     if rows and table.columns:
         rows.insert(0, [visible(name) for name in table.columns])
     widths = [max(len(text) for text in column) for column in zip(*rows, strict=True)]
-    for row in rows:
+    blocks = [[line for cell in row for line in cell.block] for row in table.rows]
+    for row, block in zip(rows, [[]] * (len(rows) - len(blocks)) + blocks, strict=True):
         cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
         lines.append((indent * 2 + "  ".join(cells)).rstrip())
+        lines += [indent * 2 + "    " + visible(line) for line in block]
     return lines + [indent * 2 + visible(line) for line in table.tail]
+
+
+def _graph(graph: Graph) -> list[str]:
+    said = [("  " * (row.depth + 1) + row.words, row.status, row.note) for row in rows(graph)]
+    first = max([len(words) for words, _, _ in said if len(words) <= WIDEST_COLUMN], default=0)
+    second = max([len(status) for _, status, _ in said], default=0)
+    return [f"{words.ljust(first)}  {status.ljust(second)}  {note}".rstrip() for words, status, note in said]
