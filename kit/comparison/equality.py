@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Set
 from typing import Any
 
 from kit import internals
 
-__all__ = ["equal", "sha"]
+__all__ = ["equal", "serialized"]
 
 MAX_DEPTH = 60
+STACK_IN_MESSAGE = "\nStack when the timeout was raised:"  # of @timeout (metaflow.plugins.timeout_decorator)
 PANDAS_PARTS = ("index", "columns", "name", "names", "dtype", "dtypes")  # of these, `equals` sees the values alone
 
 
-def sha(value: Any) -> str:
-    """Hash a value as Metaflow's datastore addresses it: the SHA-1 of what its serializer writes.
+def serialized(value: Any) -> tuple[bytes, dict[str, Any]]:
+    """Serialize a value as Metaflow's datastore does.
+
+    Returns:
+        The bytes, whose SHA-1 is the artifact's address, and what the datastore records beside them.
 
     Raises:
         Exception: What the serializer raises for a value that cannot be pickled.
     """
     for serializer in internals.SerializerStore.get_ordered_serializers():
         if serializer.can_serialize(value):
-            blobs, _ = serializer.serialize(value, format=internals.SerializationFormat.STORAGE)
-            return hashlib.sha1(blobs[0].value, usedforsecurity=False).hexdigest()
+            blobs, metadata = serializer.serialize(value, format=internals.SerializationFormat.STORAGE)
+            info = {
+                "size": metadata.size,
+                "type": metadata.obj_type,
+                "encoding": metadata.encoding,
+                "serializer_info": metadata.serializer_info,
+            }
+            return blobs[0].value, info
     raise TypeError(f"no serializer takes a {type(value).__name__}")
 
 
@@ -89,7 +98,12 @@ def _equal_numpy(a: Any, b: Any, depth: int, seen: _Seen) -> bool:
         return masks and _equal(np.asarray(a.compressed()), np.asarray(b.compressed()), depth + 1, seen)
     if a.dtype == object:
         return _equal(a.ravel().tolist(), b.ravel().tolist(), depth + 1, seen)
-    return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fcmM"))
+    if a.dtype.kind not in "fcmM":
+        return bool(np.array_equal(a, b))
+    differs = np.asarray(a != b)  # numpy's own `equal_nan` copies both arrays
+    if differs.any():
+        differs &= np.asarray((a == a) | (b == b))
+    return not differs.any()
 
 
 def _equal_pandas(a: Any, b: Any, depth: int, seen: _Seen) -> bool:
@@ -103,7 +117,22 @@ def _equal_pandas(a: Any, b: Any, depth: int, seen: _Seen) -> bool:
     return a.dtype == object and _equal(list(a), list(b), depth + 1, seen)
 
 
+def _equal_exceptions(a: Any, b: Any, depth: int, seen: _Seen) -> bool:
+    """Compare by type and message: a traceback names the frames of whatever ran the step."""
+    if isinstance(a, internals.MetaflowExceptionWrapper):
+        return bool(a.type == b.type and _message(a.exception) == _message(b.exception))
+    if str(a) != str(b) and _message(str(a)) == _message(str(b)):
+        return True
+    return _equal(list(a.args), list(b.args), depth + 1, seen) and _equal(vars(a), vars(b), depth + 1, seen)
+
+
+def _message(text: str) -> str:
+    return text.partition(STACK_IN_MESSAGE)[0]
+
+
 def _equal_objects(a: Any, b: Any, depth: int, seen: _Seen) -> bool:
+    if isinstance(a, BaseException):
+        return _equal_exceptions(a, b, depth, seen)
     if _defines_equality(type(a)) and _agree(a.__eq__, b):
         return True
     try:
