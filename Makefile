@@ -2,11 +2,12 @@
 # make lab    open JupyterLab on the debug notebooks
 # make test   run every test
 # make lint   ruff and mypy
+# make bench  kit against its peers, in one go: %load_ext, and a replay against spin
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo lab test lint clean
+.PHONY: demo lab test lint bench clean
 
 demo: $(VENV)/examples
 	$(BIN)/kit test
@@ -21,6 +22,9 @@ lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(VENV)/dev
+	$(BIN)/python tests/benchmarks
 
 # The runs that the debug notebooks look at. Metaflow refuses to start as root unless it is given another name.
 .metaflow: | $(VENV)/examples

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
 from kit.errors import KitError
-from kit.resolve import resolve
-from kit.session import Session
+
+if TYPE_CHECKING:
+    from kit.session import Session
 
 __all__ = ["matcher"]
 
@@ -18,23 +19,23 @@ MAGIC_LINE = re.compile(r"(?:^|=)\s*%{1,2}(mf_\w+)\s+(.*)$")
 MAX_RUNS = 20
 
 
-def matcher(session: Session, magics: Any) -> Callable[[CompletionContext], SimpleMatcherResult]:
+def matcher(magics: Callable[[], Any]) -> Callable[[CompletionContext], SimpleMatcherResult]:
     """Make the matcher that IPython's completer asks.
 
     Args:
-        session: The extension's session.
-        magics: The magics, whose parsers know their options.
+        magics: Gives kit's magics, whose parsers know their options; called at the first Tab in a line of kit's.
     """
 
     @context_matcher()
     def kit_matcher(context: CompletionContext) -> SimpleMatcherResult:
         found = MAGIC_LINE.search(context.text_until_cursor)
-        if not found or not hasattr(magics, found[1]):
+        magic = getattr(magics(), found[1], None) if found else None
+        if not found or magic is None:
             return _answer([], "", own=False)
         word = re.split(r"\s", found[2])[-1]
         before = found[2][: len(found[2]) - len(word)].split()
         try:
-            texts = list(_candidates(session, getattr(magics, found[1]), before, word))
+            texts = list(_candidates(magics().session, magic, before, word))
         except KitError:  # a run that is not there completes to nothing
             texts = []
         return _answer([text for text in texts if text.startswith(word)], word, own="=" not in word)
@@ -67,6 +68,8 @@ def _candidates(session: Session, magic: Any, before: list[str], word: str) -> I
 
 def _pathspecs(session: Session, word: str) -> list[str]:
     """Complete a pathspec by its next part."""
+    from kit.resolve import resolve
+
     flows = session.project.scan().flows
     head, slash, _ = word.rpartition("/")
     if not slash:
@@ -84,6 +87,8 @@ def _pathspecs(session: Session, word: str) -> list[str]:
 
 
 def _artifact_names(session: Session, pathspec: str) -> list[str]:
+    from kit.resolve import resolve
+
     target = resolve(session.runs, pathspec, session.current)
     tasks = session.runs.tasks(target.run, target.step)
     return sorted({artifact.name for task in tasks for artifact in task.artifacts})

@@ -6,13 +6,13 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from kit import complete, magics
-from kit import session as sessions
-from kit.blame import blame
+from kit import complete
+from kit import project as projects
 from kit.errors import ModuleError
 from kit.project import USER_VARIABLE, Project, find_project, store_environment, substitute_user
 from kit.reload import Reloader
@@ -20,9 +20,14 @@ from kit.reload import Reloader
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["load", "unload"]
+    from kit.magics import KitMagics
+
+__all__ = ["MAGICS", "load", "unload"]
 
 SHARED_MODULE = "common"
+
+# The magics by kind, known before the module that defines them is imported.
+MAGICS = {"line": ("mf_artifacts", "mf_install_deps", "mf_run_step"), "cell": ("mf_run_step",)}
 
 # How to take back what the loaded extension did, in the order in which it was done.
 _undo: list[Callable[[], object]] = []
@@ -35,18 +40,17 @@ def load(shell: InteractiveShell) -> None:
     try:
         user = _adopt_user()
         _share_datastore(project)
-        _importable(str(project.flows_folder))
-        session = sessions.loaded = sessions.Session(project)
-        _undo.append(lambda: setattr(sessions, "loaded", None))
+        _importable(project.flows_folder)
+        projects.loaded = project
+        _undo.append(lambda: setattr(projects, "loaded", None))
         reloader = Reloader(shell, project)
-        _register(shell, session, reloader)
+        _register(shell, project, reloader)
     except BaseException:
         unload(shell)
         raise
     bound = _bind_common(shell, project)
     reloader.check()
-    flows = ", ".join(project.scan().flows) or "no flows yet"
-    parts = [f"kit: {project.root}", flows, *([f"{SHARED_MODULE} is bound"] if bound else [])]
+    parts = [f"kit: {project.root}", project.summary(), *([f"{SHARED_MODULE} is bound"] if bound else [])]
     print(" · ".join([*parts, *([f"user {user}"] if user else [])]))  # noqa: T201  # the one line
 
 
@@ -106,26 +110,67 @@ def _set_variable(name: str, value: str) -> None:
     _undo.append(put_back)
 
 
-def _importable(folder: str) -> None:
-    if folder in sys.path:
+def _importable(folder: Path) -> None:
+    """Put a folder on sys.path; forget what another project's files of the same names gave."""
+    if any(path.stem in sys.modules for path in folder.glob("*.py")):
+        from kit.flowfile import forget_strangers
+
+        forget_strangers(folder)
+    if str(folder) in sys.path:
         return
-    sys.path.insert(0, folder)
-    _undo.append(lambda: sys.path.remove(folder) if folder in sys.path else None)
+    sys.path.insert(0, str(folder))
+    _undo.append(lambda: sys.path.remove(str(folder)) if str(folder) in sys.path else None)
 
 
-def _register(shell: InteractiveShell, session: sessions.Session, reloader: Reloader) -> None:
+class _LateMagic:
+    """Stands for a magic until it is called or looked at: only then is the module that defines it imported.
+
+    Args:
+        name: The magic's name.
+        magics: Gives kit's magics.
+    """
+
+    def __init__(self, name: str, magics: Callable[[], KitMagics]) -> None:
+        self.__name__, self._magics = name, magics
+
+    def __call__(self, *args: Any) -> Any:
+        __tracebackhide__ = True
+        return self._real()(*args)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__doc__":  # the class's own would be found before __getattr__ is asked
+            return self._real().__doc__
+        return super().__getattribute__(name)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real(), name)
+
+    def _real(self) -> Any:
+        return getattr(self._magics(), self.__name__)
+
+
+def _register(shell: InteractiveShell, project: Project, reloader: Reloader) -> None:
     """Register magics, completion and the check for changed modules before each cell."""
+
+    @cache
+    def magics() -> KitMagics:
+        from kit.magics import KitMagics
+        from kit.session import session
+
+        own = KitMagics(shell, session(), reloader)
+        shell.register_magics(own)
+        return own
 
     def before_cell(_info: Any) -> None:
         for path, what in reloader.check().items():
-            where = session.project.relative(path)
+            where = project.relative(path)
             print(f"kit: {where} was not reloaded: {what}", file=sys.stderr)  # noqa: T201  # shown above the cell
 
-    own = magics.KitMagics(shell, session, reloader)
-    shell.register_magics(own)
-    for name in magics.NAMES:
-        _undo.append(lambda name=name: shell.magics_manager.magics["line"].pop(name, None))  # type: ignore[misc]
-    matcher = complete.matcher(session, own)
+    registered = shell.magics_manager.magics
+    for kind, names in MAGICS.items():
+        registered[kind].update({name: _LateMagic(name, magics) for name in names})
+        _undo.extend(partial(registered[kind].pop, name, None) for name in names)
+    matcher = complete.matcher(magics)
     shell.Completer.custom_matchers.append(matcher)
     _undo.append(lambda: shell.Completer.custom_matchers.remove(matcher))
     shell.events.register("pre_run_cell", before_cell)
@@ -151,11 +196,14 @@ def _bind_common(shell: InteractiveShell, project: Project) -> bool:
 
 
 def _unbind(shell: InteractiveShell, module: ModuleType) -> None:
-    if shell.user_ns.get(SHARED_MODULE) is module:
+    bound = shell.user_ns.get(SHARED_MODULE)
+    if bound is module or (bound is not None and bound is sys.modules.get(SHARED_MODULE)):
         del shell.user_ns[SHARED_MODULE]
 
 
 def _import_error(project: Project, path: Path, error: Exception) -> ModuleError:
+    from kit.blame import blame
+
     found = blame(error, str(path))
     place = project.relative(found.file) + (f", line {found.line}" if found.line else "")
     hint = "Mend it, then run %load_ext kit again; kit's magics are there already."

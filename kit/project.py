@@ -10,23 +10,26 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kit.errors import FlowFileError, NotFoundError, ProjectError, did_you_mean
-from kit.flowscan import FlowScan, scan
-from kit.model import FlowInfo
+from kit.flowscan import FlowScan, flow_names, has_flow, scan, source_files
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+if TYPE_CHECKING:
+    from kit.model import FlowInfo
 
 __all__ = ["USER_VARIABLE", "Project", "find_project", "store_environment", "substitute_user", "user_environment"]
 
 DATASTORE_FOLDER = ".metaflow"
 SYSROOT_VARIABLE = "METAFLOW_DATASTORE_SYSROOT_LOCAL"
 USER_VARIABLE = "USERNAME"  # the one that Metaflow reads at each call, not at its import alone
+MAX_NAMED = 12  # so many files are read before the first magic, and so many flows make a line
+
+
+# The project that `%load_ext kit` was run in, as long as it is loaded.
+loaded: Project | None = None
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,19 @@ class Project:
 
     def scan(self) -> FlowScan:
         """Read the flows of the project from their source."""
-        # A root without a folder for flows may hold anything, an environment too: only its own files count.
-        return scan(self.flows_folder, recursive=self.flows_folder != self.root)
+        return scan(self.flows_folder, self._recursive)
+
+    def summary(self) -> str:
+        """Say in a few words which flows there are, without reading a large project: its files are counted instead."""
+        files = source_files(self.flows_folder, self._recursive)
+        if len(files) > MAX_NAMED:
+            return f"{len(files)} files in {self.relative(self.flows_folder)}"
+        return ", ".join(flow_names(self.flows_folder, self._recursive)) or "no flows yet"
+
+    @property
+    def _recursive(self) -> bool:
+        """Whether flow files may lie in subfolders: not below a root, which may hold anything, an environment too."""
+        return self.flows_folder != self.root
 
     def flow(self, name: str) -> FlowInfo:
         """Find a flow by name.
@@ -126,7 +140,7 @@ def find_project(start: str | Path | None = None, environ: Mapping[str, str] | N
     with_flows = next((f for f in folders if (f / "flows").is_dir() and f / "flows" != named), None)
     with_runs = [folder for folder in folders if (folder / DATASTORE_FOLDER).is_dir()]
     strong = _nearest(declared, with_flows)
-    beside = next((folder for folder in with_runs if _has_flow_file(folder)), None)
+    beside = next((folder for folder in with_runs if has_flow(folder)), None)
     if strong and beside and strong in beside.parents and beside != strong and not _inside_project(beside, strong):
         strong = beside
     root = strong or beside or next(iter(with_runs), None)
@@ -217,7 +231,7 @@ def _settings(folder: Path) -> Mapping[str, Any] | None:
     """
     path = folder / "pyproject.toml"
     try:
-        tables = tomllib.loads(path.read_bytes().decode("utf-8"))
+        tables = _tables(path.read_bytes())
     except OSError:
         return None
     except ValueError as error:  # not UTF-8, or not TOML
@@ -227,6 +241,16 @@ def _settings(folder: Path) -> Mapping[str, Any] | None:
     if settings is not None and not isinstance(settings, Mapping):
         raise ProjectError(f"[tool.kit] in {path} is not a table.", "Write it as a heading of its own: [tool.kit].")
     return settings
+
+
+@lru_cache(maxsize=8)
+def _tables(content: bytes) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    tables: dict[str, Any] = tomllib.loads(content.decode("utf-8"))
+    return tables
 
 
 def _declares(folder: Path) -> bool:
@@ -268,10 +292,6 @@ def _notebooks_folder(settings: Mapping[str, Any]) -> str:
     """Read `notebooks`: a folder, or the table [tool.kit.notebooks], which names it `folder`."""
     named = settings.get("notebooks", "notebooks")
     return str(named.get("folder", "notebooks") if isinstance(named, Mapping) else named)
-
-
-def _has_flow_file(folder: Path) -> bool:
-    return bool(scan(folder, recursive=False).flow_files)
 
 
 def _subfolders(root: Path) -> list[Path]:
