@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from kit import internals
@@ -40,17 +40,23 @@ class LoadedFlow:
         module: The module that the file made; its `__name__` is `__main__`.
         cls: The flow's class.
         digest: The SHA-1 of the file's content.
+        text: The file's content.
     """
 
     info: FlowInfo
     module: ModuleType
     cls: type[Any]
     digest: str
+    text: str
+
+    def function(self, step: str) -> FunctionType:
+        """Give the function that a step is defined by, below what other decorators have wrapped around it."""
+        function: FunctionType = inspect.unwrap(getattr(self.cls, step))
+        return function
 
     def source(self, step: str) -> str:
-        """Give the body of a step, dedented."""
-        function = inspect.unwrap(getattr(self.cls, step))
-        lines, _ = inspect.getsourcelines(function.__code__)
+        """Give the source of a step, its decorators included, dedented."""
+        lines, _ = inspect.getsourcelines(self.function(step).__code__)
         return textwrap.dedent("".join(lines))
 
 
@@ -89,11 +95,13 @@ def load(info: FlowInfo) -> LoadedFlow:
     from metaflow import FlowSpec
 
     cls = module.__dict__.get(info.name)
+    if isinstance(cls, internals.FlowMutator):  # `@Mutator` without parentheses leaves itself under the flow's name
+        cls = cls._flow_cls
     if not (isinstance(cls, type) and issubclass(cls, FlowSpec)):
         raise FlowFileError(
             f"{info.file} no longer defines {info.name}.", "Give the class its name back, or name another flow."
         )
-    return LoadedFlow(info, module, cls, _digest(content))
+    return LoadedFlow(info, module, cls, _digest(content), content.decode("utf-8", "replace"))
 
 
 _cache: dict[tuple[str, str], LoadedFlow] = {}

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
-from IPython.core.magic import Magics, line_magic, magics_class
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
 
-from kit import deps, words
+from kit import cells, deps, words
 from kit import session as sessions
 from kit.artifact_table import ArtifactTable, RunTable
 from kit.errors import ArgumentError
-from kit.model import OWN_ARTIFACTS
+from kit.model import OWN_ARTIFACTS, StepResult
 from kit.reload import Reloader
 from kit.views import Displayed
 from kit.views.page import Page
 
-__all__ = ["NAMES", "KitMagics"]
+if TYPE_CHECKING:
+    from kit.replay import Body, Request, StepInputs
 
-NAMES = ("mf_artifacts", "mf_install_deps", "mf_run_step")
+__all__ = ["KitMagics"]
 
 
 @magics_class
@@ -38,8 +40,11 @@ class KitMagics(Magics):
     def __init__(self, shell: Any, session: sessions.Session, reloader: Reloader) -> None:
         super().__init__(shell)
         self.session, self.reloader = session, reloader
+        session.require_sound = reloader.require_sound
         self.user_ns: dict[str, Any] = shell.user_ns
         self.evaluate: Callable[[str], Any] = shell.ev
+        self.set_next_input: Callable[[str], None] = shell.set_next_input
+        self.bindings = cells.Bindings(shell.user_ns)
 
     @magic_arguments()
     @argument("pathspec", nargs="?", help="Flow[/run[/step[/task]]]; without it, the project's flows and runs")
@@ -70,23 +75,65 @@ class KitMagics(Magics):
     @argument("--foreach", metavar="VALUE", help="the task of a foreach that was given this value")
     @argument("--index", metavar="I", help="the task of a foreach with this index (1,2 in a nested one)")
     @argument("--set", dest="overrides", metavar="NAME=EXPR", action="append", default=[], help="replace an input")
+    @argument("--to", metavar="STEP", help="go on to this step; a task none of whose inputs changed is not run again")
+    @argument("--attempt", type=int, metavar="N", help="the number of the attempt, counted from 0")
+    @argument(
+        "--flow-option",
+        dest="flow_options",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="an option of a flow decorator, such as branch=test",
+    )
+    @argument("--unpinned", action="store_true", help="run with other packages than the step pins, where it does")
     @argument("--push", action="store_true", help="put the artifacts that the step set into the notebook")
     @argument("--successful", action="store_true", help="the latest run that succeeded, where no run is named")
-    @line_magic
-    def mf_run_step(self, line: str) -> Any:
-        """Replay a recorded task in this kernel and compare what it leaves; `self` is then the flow object."""
+    @argument(
+        "--inputs", action="store_true", help="do not run: bind self as the step finds it, its body in a new cell"
+    )
+    @line_cell_magic
+    def mf_run_step(self, line: str, cell: str | None = None) -> StepResult | StepInputs:
+        """Replay a recorded task in this kernel and compare what it leaves; `self` is then the flow object.
+
+        As a cell magic, the cell is the step's body for this replay.
+        """
         __tracebackhide__ = True
         from kit import replay
 
         args = self._parse(self.mf_run_step, line)
-        self.reloader.require_sound()
-        target = self.session.resolve(args.pathspec, args.successful)
-        overrides = {name: self.evaluate(expr) for name, expr in map(_assignment, args.overrides)}
-        done = replay.run_step(self.session.runs, target, overrides, _indices(args.index), args.foreach)
+        request = self._request(args, None if cell is None else cells.cell_body(self.shell, line, cell))
+        if args.inputs:
+            self.session.require_sound()
+            target = self.session.resolve(args.pathspec, args.successful)
+            return self._bind(replay.step_inputs(self.session.runs, target, request))
+        done = self.session.run_step(args.pathspec, request, args.successful)
         self.user_ns["self"] = done.flow
         if args.push:
             self.user_ns.update({name: done.result.artifacts[name] for name in done.assigned})
         return done.result
+
+    def _request(self, args: argparse.Namespace, body: Body | None) -> Request:
+        from kit import replay
+
+        return replay.Request(
+            overrides={name: self.evaluate(expr) for name, expr in map(_assignment, args.overrides)},
+            index=_indices(args.index),
+            value=args.foreach,
+            to=args.to,
+            attempt=args.attempt,
+            flow_options=dict(map(_assignment, args.flow_options)),
+            unpinned=args.unpinned,
+            body=body,
+        )
+
+    def _bind(self, found: StepInputs) -> StepInputs:
+        """Bind what a step's body needs, and put the body into a new cell."""
+        kept = self.bindings.bind(found)
+        self.set_next_input(found.body)
+        if not kept:
+            return found
+        note = f"The notebook has something else under these names of the flow file, and keeps it: {', '.join(kept)}."
+        return replace(found, notes=(*found.notes, note))
 
     @magic_arguments()
     @argument("requirements", nargs="*", help="requirements, or import_name=requirement")

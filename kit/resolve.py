@@ -50,8 +50,9 @@ def resolve(runs: Runs, text: str, current: Pathspec | None = None, successful: 
     parts = text.strip().strip("/").split("/")
     if not text.strip() or not all(parts) or len(parts) > 4:
         raise ArgumentError(f"{text!r} is not a pathspec.", "Write Flow[/run[/step[/task]]], such as TrainFlow/fit.")
-    known = dict.fromkeys([*runs.project.scan().flows, *runs.flows()])
-    if parts[0] not in known:
+    source = runs.project.scan().flows.get(parts[0])
+    if source is None and parts[0] not in (recorded := runs.flows()):
+        known = dict.fromkeys([*runs.project.scan().flows, *recorded])
         if current is None or not current.run:
             return _unknown_flow(runs, parts[0], list(known))
         if parts[0] not in _steps(runs, run := runs.run(current.flow, current.run)):
@@ -65,7 +66,6 @@ def resolve(runs: Runs, text: str, current: Pathspec | None = None, successful: 
     if not rest:
         run, note = runs.latest(flow, successful)
         return Target(run, note=note)
-    source = runs.project.scan().flows.get(flow)
     if rest[0] in (source.steps if source else ()):
         return _inside_latest(runs, flow, rest, successful)
     if not rest[0].isdigit():  # ids of the metadata service and of schedulers are not always numbers

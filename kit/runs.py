@@ -6,27 +6,25 @@ pickled (the graph, foreach stacks) is read by an unpickler that knows plain val
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
-import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from kit import internals
 from kit.errors import ArtifactError, NotFoundError, did_you_mean
-from kit.model import ArtifactInfo, Pathspec, RunInfo, Status, StepInfo, TaskInfo
+from kit.model import Pathspec, RunInfo, Status, StepInfo, TaskInfo
 from kit.project import Project
+from kit.records import RecentBlobs, plain, status_of, task_info
 
-__all__ = ["Runs", "Store", "plain"]
+__all__ = ["PARAMETERS_STEP", "Runs", "Store", "current_namespace"]
 
+RECENT = RecentBlobs(64_000_000)  # so that a step that is replayed again and again reads its inputs once
+MAX_KEPT_STEPS = 32  # of runs that have succeeded
 PARAMETERS_STEP = "_parameters"  # the task, before start, in which Metaflow records Parameters and constants
-FALSE_SHAS = frozenset(hashlib.sha1(pickle.dumps(False, protocol)).hexdigest() for protocol in range(6))  # noqa: S324
-TRUE_SHAS = frozenset(hashlib.sha1(pickle.dumps(True, protocol)).hexdigest() for protocol in range(6))  # noqa: S324
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,9 @@ class Runs:
 
     def __init__(self, project: Project) -> None:
         self.project = project
+        self.join_orders: dict[str, tuple[str, ...]] = {}  # of joins of branches, found out by replaying them
+        self._ended: dict[tuple[str, str, str], RunInfo] = {}  # runs that have succeeded: only their tags may change
+        self._complete: dict[tuple[str, str, str, str | None], list[Any]] = {}
 
     # ------------------------------------------------------------------ where
 
@@ -90,7 +91,9 @@ class Runs:
         if isinstance(store, str):
             store = next((s for s in self.stores if s.root == store), Store("local", store))
         storage = next(impl for impl in internals.DATASTORES if store.kind == impl.TYPE)
-        return internals.FlowDataStore(flow, None, storage_impl=storage, ds_root=store.root)
+        opened = internals.FlowDataStore(flow, None, storage_impl=storage, ds_root=store.root)
+        opened.ca_store.set_blob_cache(RECENT)
+        return opened
 
     # ------------------------------------------------------------------ list
 
@@ -189,13 +192,13 @@ class Runs:
             step: Only this step; all but Metaflow's own by default.
             task: Only this task of the step; the others are not read.
         """
-        stores = self._task_stores(run, step, task)
-        tasks = [task_info(run.flow, ds) for ds in stores if ds.step_name != PARAMETERS_STEP]
+        stores = self.task_stores(run, step, task)
+        tasks = [self._task_info(run, ds) for ds in stores if ds.step_name != PARAMETERS_STEP]
         return tuple(sorted(tasks, key=lambda task: (task.pathspec.step or "", task.index, _order(task.pathspec))))
 
     def graph(self, run: RunInfo) -> dict[str, tuple[str, ...]]:
         """Read the graph that a run had: each step's next steps, from start on; empty where it was not recorded."""
-        for ds in self._task_stores(run, PARAMETERS_STEP):
+        for ds in self.task_stores(run, PARAMETERS_STEP):
             steps: dict[str, Any] = (plain(ds, "_graph_info") or {}).get("steps", {})
             return _from_start({name: tuple(step["next"]) for name, step in steps.items()})
         return {}
@@ -240,22 +243,51 @@ class Runs:
             rows = provider.get_object("task", "metadata", {}, None, *str(pathspec).split("/")) or ()
         return {row["field_name"]: row["value"] for row in sorted(rows, key=lambda row: row["ts_epoch"])}
 
-    def _task_stores(self, run: RunInfo, step: str | None = None, task: str | None = None) -> list[Any]:
+    def task_stores(self, run: RunInfo, step: str | None = None, task: str | None = None) -> list[Any]:
+        """Open the datastores of a run's tasks, each at its last attempt (Metaflow's TaskDataStore).
+
+        Args:
+            run: The run.
+            step: Only this step; all by default.
+            task: Only this task of the step; the others are not read.
+        """
+        key = (run.store, run.flow, run.id, step)
+        if key in self._complete and task is None:
+            return self._complete[key]
         datastore = self.datastore(run.flow, run.store)
         if task is not None:
             return list(datastore.get_task_datastores(pathspecs=[f"{run.id}/{step}/{task}"], allow_not_done=True))
-        return list(datastore.get_task_datastores(run.id, steps=[step] if step else None, allow_not_done=True))
+        found = list(datastore.get_task_datastores(run.id, steps=[step] if step else None, allow_not_done=True))
+        if run.status == "succeeded" and step is not None:  # its records do not change any more
+            while len(self._complete) >= MAX_KEPT_STEPS:
+                del self._complete[next(iter(self._complete))]
+            self._complete[key] = found
+        return found
+
+    def _task_info(self, run: RunInfo, ds: Any) -> TaskInfo:
+        info = task_info(run.flow, ds)
+        if info.status != "running":
+            return info
+        # A task that was killed has left no artifacts; its place in the foreachs is in its metadata.
+        path = self.metadata(info.pathspec, run.store).get("foreach-execution-path", "")
+        return replace(info, index=tuple(int(frame.rpartition(":")[2]) for frame in path.split(",") if frame))
 
     def _run_info(self, flow: str, run: dict[str, Any], store: Store) -> RunInfo:
         run_id, created = _run_id(run), run["ts_epoch"] / 1000
+        known = self._ended.get((store.root, flow, run_id))
+        if known is not None:
+            return replace(known, tags=tuple(sorted(run.get("tags", ()))))
         datastore = self.datastore(flow, store)
         stores = list(datastore.get_task_datastores(run_id, steps=["end"], allow_not_done=True))
+        everything = stores or list(datastore.get_task_datastores(run_id, allow_not_done=True))
+        if not stores:  # it may have another name, or not have begun
+            graph = next((plain(ds, "_graph_info") for ds in everything if ds.step_name == PARAMETERS_STEP), None) or {}
+            stores = [ds for ds in everything if ds.step_name == graph.get("end_step", "end")]
         status: Status = "succeeded"
-        if not any(_status(ds) == "succeeded" for ds in stores):
-            everything = datastore.get_task_datastores(run_id, allow_not_done=True)
-            status = "failed" if any(_status(ds) == "failed" for ds in everything) else "running"
+        if not any(status_of(ds) == "succeeded" for ds in stores):
+            status = "failed" if any(status_of(ds) == "failed" for ds in everything) else "running"
         ended = [_ended(ds, store) for ds in stores] if status == "succeeded" else []
-        return RunInfo(
+        info = RunInfo(
             flow=flow,
             id=run_id,
             status=status,
@@ -264,31 +296,11 @@ class Runs:
             tags=tuple(sorted(run.get("tags", ()))),
             seconds=max(ended) - created if any(ended) else None,
             store=store.root,
+            system_tags=tuple(sorted(run.get("system_tags", ()))),
         )
-
-
-def task_info(flow: str, ds: Any) -> TaskInfo:
-    """Describe a task by what its datastore's metadata says.
-
-    Args:
-        flow: The name of the flow.
-        ds: Metaflow's TaskDataStore of the task.
-    """
-    frames = plain(ds, "_foreach_stack") or ()
-    metadata = ds.ds_metadata
-    infos, objects = metadata["info"], metadata["objects"]
-    return TaskInfo(
-        pathspec=Pathspec(flow, ds.run_id, ds.step_name, ds.task_id),
-        status=_status(ds),
-        attempt=ds.attempt or 0,
-        index=tuple(frame.index if frame.index is not None else -1 for frame in frames),
-        values=tuple(frame.value for frame in frames),
-        artifacts=tuple(
-            ArtifactInfo(ds.step_name, ds.task_id, name, _type_name(info), info.get("size", 0), objects[name])
-            for name, info in sorted(infos.items())
-            if not name.startswith("_") and name in objects
-        ),
-    )
+        if status == "succeeded":
+            self._ended[store.root, flow, run_id] = info
+        return info
 
 
 def current_namespace() -> str | None:
@@ -298,44 +310,8 @@ def current_namespace() -> str | None:
     return found
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    """Reads plain values and Metaflow's own frames, and refuses every other class."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in {("__main__", "ForeachFrame"), ("metaflow.tuple_util", "ForeachFrame")}:
-            return internals.ForeachFrame
-        raise pickle.UnpicklingError(f"{module}.{name} is not plain data")
-
-
-def plain(ds: Any, name: str) -> Any:
-    """Read an artifact that Metaflow itself wrote, without running any code that its pickle may hold.
-
-    Args:
-        ds: Metaflow's TaskDataStore.
-        name: The artifact's name, such as "_foreach_stack".
-
-    Returns:
-        The value; None where it is absent or not plain data.
-    """
-    sha = ds.ds_metadata["objects"].get(name)
-    if sha is None:
-        return None
-    try:
-        ((_, blob),) = ds.parent_datastore.load_data([sha])
-        return _PlainUnpickler(io.BytesIO(blob)).load()
-    except (pickle.UnpicklingError, OSError, EOFError, internals.DataException):
-        return None
-
-
 def _run_id(run: dict[str, Any]) -> str:
     return str(run.get("run_id") or run["run_number"])
-
-
-def _status(ds: Any) -> Status:
-    sha = ds.ds_metadata["objects"].get("_task_ok")
-    if sha in TRUE_SHAS:
-        return "succeeded"
-    return "failed" if sha in FALSE_SHAS else "running"
 
 
 def _step_info(name: str, tasks: tuple[TaskInfo, ...]) -> StepInfo:
@@ -357,12 +333,6 @@ def _ended(ds: Any, store: Store) -> float:
         return os.stat(done / f"{ds.attempt}.{internals.TaskDataStore.METADATA_DONE_SUFFIX}").st_mtime
     except OSError:
         return 0.0
-
-
-def _type_name(info: dict[str, Any]) -> str:
-    """Turn "<class 'numpy.ndarray'>" into "numpy.ndarray"."""
-    text = str(info.get("type", "object"))
-    return text[len("<class '") : -len("'>")] if text.startswith("<class '") else text
 
 
 def _order(pathspec: Pathspec) -> tuple[int, str]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from kit import project as projects
 from kit.artifact_table import ArtifactTable
 from kit.flowfile import forget_strangers
 from kit.model import Pathspec, StepResult
@@ -14,7 +17,10 @@ from kit.project import Project, find_project, user_environment
 from kit.resolve import Target, resolve
 from kit.runs import Runs
 
-__all__ = ["Session", "artifacts", "run_step", "session"]
+if TYPE_CHECKING:
+    from kit.replay import Replay, Request
+
+__all__ = ["Session", "artifacts", "inside", "run_step", "session"]
 
 
 @dataclass
@@ -24,10 +30,12 @@ class Session:
     Args:
         project: The project.
         current: The run, step or task named last; a bare step is meant relative to it.
+        require_sound: Raises where the project's modules are not what their files say; set by the extension.
     """
 
     project: Project
     current: Pathspec | None = None
+    require_sound: Callable[[], None] = lambda: None
     runs: Runs = field(init=False)
 
     def __post_init__(self) -> None:
@@ -40,21 +48,55 @@ class Session:
         self.current = Pathspec(target.run.flow, target.run.id)
         return target
 
+    def run_step(self, pathspec: str, request: Request, successful: bool = False) -> Replay:
+        """Replay a step, on what a run recorded or on the inputs that the request gives.
 
-# The extension's own session, while it is loaded.
-loaded: Session | None = None
+        Args:
+            pathspec: `Flow[/run]/step[/task]`.
+            request: Which task, and how.
+            successful: Whether a run that is left out is the latest that succeeded.
+        """
+        __tracebackhide__ = True
+        from kit import replay
+
+        self.require_sound()
+        if request.inputs is None:
+            return replay.run_step(self.runs, self.resolve(pathspec, successful), request)
+        flow, _, step = pathspec.partition("/")
+        return replay.run_made_up(self.runs, flow, step, request)
+
+
+# The sessions of this process, by the projects' roots; and the folder that stands for the working directory.
+_sessions: dict[Path, Session] = {}
+_folder: Path | None = None
+
+
+@contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    """Look for the project from a folder on, instead of from the working directory."""
+    global _folder
+    before, _folder = _folder, folder
+    try:
+        yield
+    finally:
+        _folder = before
 
 
 def session() -> Session:
-    """Give the loaded extension's session, or a new one for the project of the working directory.
+    """Give the session of the project that `%load_ext kit` found, or of the working directory's project.
 
     Raises:
         ProjectError: There is no project here.
     """
-    if loaded is not None:
-        return loaded
-    os.environ.update(user_environment())
-    return Session(find_project())
+    project = projects.loaded
+    if project is None:
+        os.environ.update(user_environment())
+        project = find_project(_folder)
+    known = _sessions.get(project.root)
+    if known is None or known.project != project:
+        known = _sessions[project.root] = Session(project)
+    forget_strangers(project.flows_folder)
+    return known
 
 
 def artifacts(pathspec: str, *, successful: bool = False) -> ArtifactTable:
@@ -80,6 +122,11 @@ def run_step(
     *,
     index: int | Sequence[int] | None = None,
     foreach: object = None,
+    to: str | None = None,
+    inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    attempt: int | None = None,
+    flow_options: Mapping[str, Any] | None = None,
+    unpinned: bool = False,
     successful: bool = False,
 ) -> StepResult:
     """Replay a recorded task of a flow in this process, on its recorded inputs, and compare what comes out.
@@ -91,10 +138,17 @@ def run_step(
         overrides: Values that stand in for recorded input artifacts or Parameters, by name.
         index: Which task of a foreach: its index, or its indices from the outermost foreach on.
         foreach: Which task of a foreach: its value.
+        to: A later step to go on to, on what the replayed ones left; a task none of whose inputs changed is skipped.
+        inputs: Artifacts that stand for a run, which is then not read (`Flow/step`), by name; for a join a list of
+            such dicts, or a dict of them by the steps before it. Parameters not among them have their defaults.
+        attempt: The number of the attempt (`current.retry_count`), counted from 0; the recorded one by default.
+        flow_options: Options of flow decorators, such as {"branch": "test"} of @project; Metaflow does not record them.
+        unpinned: Whether the step may run with other packages than it pins.
         successful: Whether a run that is left out is the latest that succeeded.
 
     Returns:
-        The artifacts after the step, and which of them are the same as the recorded ones, changed, added or missing.
+        The artifacts after the step, and which of them are the same as the recorded ones, changed, added or missing;
+        with `to`, those of the later step, and in `downstream` what became of the steps on the way.
 
     Raises:
         NotFoundError: There is no such flow, run, step, task or input.
@@ -104,8 +158,14 @@ def run_step(
     __tracebackhide__ = True
     from kit import replay
 
-    here = session()
-    target = here.resolve(pathspec, successful)
-    indices = (index,) if isinstance(index, int) else tuple(index) if index is not None else None
-    value = None if foreach is None else str(foreach)
-    return replay.run_step(here.runs, target, overrides, indices, value).result
+    request = replay.Request(
+        overrides=dict(overrides or {}),
+        index=(index,) if isinstance(index, int) else tuple(index) if index is not None else None,
+        value=None if foreach is None else foreach if inputs is not None else str(foreach),
+        to=to,
+        attempt=attempt,
+        flow_options=dict(flow_options or {}),
+        unpinned=unpinned,
+        inputs=inputs,
+    )
+    return session().run_step(pathspec, request, successful).result

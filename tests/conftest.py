@@ -19,6 +19,7 @@ def _neutral_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("USERNAME", USER)
     monkeypatch.setenv("METAFLOW_HOME", "/nonexistent")
+    monkeypatch.setattr("kit.session._sessions", {})  # no run was named yet
 
 
 @pytest.fixture

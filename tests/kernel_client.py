@@ -61,6 +61,12 @@ class Kernel:
         )
         return output
 
+    def execute(self, code: str) -> dict[str, Any]:
+        """Execute a cell that must not fail; gives the kernel's reply, whose payload says what to do with cells."""
+        reply = self.client.execute_interactive(code, output_hook=lambda _message: None, timeout=CELL_TIMEOUT)
+        assert reply["content"]["status"] == "ok", reply["content"]
+        return dict(reply["content"])
+
     def check(self, code: str) -> Output:
         """Execute a cell that must not fail."""
         output = self.run(code)

@@ -11,6 +11,7 @@ from support import USER, run_flow, write_files
 
 import kit
 from kit.artifact_table import RunTable
+from kit.records import RecentBlobs
 from kit.session import session
 
 pytestmark = pytest.mark.flow
@@ -178,7 +179,8 @@ def test_artifact_whose_module_is_gone_says_where_it_was_looked_for(
     assert str(recorded / "flows") in caught.value.hint
 
 
-def test_artifact_whose_data_is_missing_is_said_so(recorded: Path) -> None:
+def test_artifact_whose_data_is_missing_is_said_so(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kit.runs.RECENT", RecentBlobs(0))  # nothing was read before
     table = kit.artifacts("LinearFlow/start")
     (info,) = [info for info in table.infos() if info.name == "items"]
     blob = Path(table.target.run.store, "LinearFlow", "data", info.sha[:2], info.sha)

@@ -13,14 +13,15 @@ MAX_LINES = 400
 # Each row imports only rows above it (and a room's modules each other): no arrow points back up.
 LAYERS = (
     {"blame", "errors", "model", "internals"},
-    {"words", "flowscan", "requirements", "views"},
+    {"words", "flowscan", "records", "requirements", "views"},
     {"project", "installer", "flowfile"},
     {"runs", "deps", "pins", "reload"},
     {"resolve", "lineage", "flowrun"},
-    {"artifact_table", "replay"},
-    {"session"},
+    {"artifact_table", "comparison"},
+    {"replay"},
+    {"session", "cells"},
     {"magics", "complete", "regression"},
-    {"extension", "cli"},
+    {"extension", "cli", "pytest_plugin"},
     {"", "__main__"},  # `import kit` itself: the public names, each fetched when it is asked for
 )
 ROW = {room: row for row, rooms in enumerate(LAYERS) for room in rooms}

@@ -1,4 +1,4 @@
-"""The replay of one recorded task: Metaflow's own task runner, in this process, on the recorded inputs.
+"""The replay of one task: Metaflow's own task runner, in this process, on the recorded inputs.
 
 The route: load the flow file afresh, initialise its decorators as `python flow.py step ...` does (metaflow.cli.start),
 and let MetaflowTask.run_step run the step, with the recorded task's identity and with stores that write nothing.
@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kit import flowfile
+from kit import flowfile, internals
 from kit.errors import ReplayError, did_you_mean
-from kit.model import StepResult
-from kit.pins import pins, replacements
-from kit.replay.cards import collected, no_card_process
+from kit.flowfile import LoadedFlow
+from kit.model import Pathspec, StepResult, TaskInfo
+from kit.replay.cards import CardSource, collected, no_card_process
 from kit.replay.frames import calling_user_code
-from kit.replay.outcome import assigned_artifacts, outcome
-from kit.replay.prepare import Prepared
-from kit.replay.process import preserved
+from kit.replay.job import Job
+from kit.replay.outcome import assigned, outcome
+from kit.replay.prepare import Prepared, Settings
+from kit.replay.stores import Blobs
 from kit.replay.streams import teed
-from kit.resolve import Target, pick_task
+from kit.replay.task import Stopped, one_node
 from kit.runs import Runs
 
-__all__ = ["Replay", "run_step"]
+__all__ = ["Bound", "Replay", "bind", "load", "replay"]
 
 
 @dataclass(frozen=True)
@@ -37,28 +39,46 @@ class Replay:
         result: What it left.
         flow: The flow object, as the step left it.
         assigned: The names of the artifacts that the step itself set.
+        output: The datastore of what it left, for the steps after it to read.
     """
 
     result: StepResult
     flow: Any
     assigned: tuple[str, ...]
+    output: Any
 
 
-def run_step(
-    runs: Runs,
-    target: Target,
-    overrides: Mapping[str, Any] | None = None,
-    index: tuple[int, ...] | None = None,
-    value: str | None = None,
+def load(runs: Runs, flow: str, step: str) -> LoadedFlow:
+    """Load the flow afresh, and make sure that it still has a step.
+
+    Raises:
+        ReplayError: It has not.
+    """
+    loaded = flowfile.load(runs.project.flow(flow))
+    if not hasattr(getattr(loaded.cls, step, None), "is_step"):
+        steps = [node.name for node in loaded.cls._graph]
+        raise ReplayError(
+            f"{loaded.info.file} no longer has the step {step}.",
+            did_you_mean(step, steps, f"steps of {loaded.info.name}"),
+        )
+    return loaded
+
+
+def replay(
+    runs: Runs, job: Job, loaded: LoadedFlow, settings: Settings, blobs: Blobs, notes: Sequence[str] = ()
 ) -> Replay:
-    """Replay one recorded task in this process.
+    """Replay one task in this process.
+
+    Load the flow and call this within one `process.preserved()`: what the flow file does when it is loaded holds in the
+    step, and not after it.
 
     Args:
         runs: The project's runs.
-        target: The step, with its task or without.
-        overrides: Values that stand in for recorded input artifacts or Parameters, by name.
-        index: Which task of a foreach, by its indices or the innermost one.
-        value: Which task of a foreach, by its value.
+        job: The task.
+        loaded: The flow, loaded afresh: a replay leaves marks on its class.
+        settings: What is not as it was recorded.
+        blobs: Where pickles are read and kept.
+        notes: What there is to say about the replay.
 
     Returns:
         The result, and the flow object.
@@ -68,32 +88,73 @@ def run_step(
         Exception: Whatever the step itself raises, untouched, from its own line.
     """
     __tracebackhide__ = True
-    task, note = pick_task(runs, target, index, value)
-    loaded = flowfile.load(runs.project.flow(target.run.flow))
-    step = task.pathspec.step or ""
-    if not hasattr(getattr(loaded.cls, step, None), "is_step"):
-        steps = [node.name for node in loaded.cls._graph]
-        raise ReplayError(
-            f"{loaded.info.file} no longer has the step {step}.",
-            did_you_mean(step, steps, f"steps of {loaded.info.name}"),
-        )
-    versions = replacements(pins(loaded)).get(step)  # before the decorators that pin are set aside
-    unpinned = f"The step pins other packages than this kernel has: {versions}." if versions else ""
-    prepared = Prepared(runs, target, task, loaded, dict(overrides or {}))
-    with preserved(), flowfile.as_script(loaded.module), no_card_process():
-        os.chdir(_working_folder(runs, target.run.store))
-        runner, arguments = prepared.runner()
-        with teed() as printed:
+    done: list[StepResult] = []
+    with flowfile.as_script(loaded.module), no_card_process(), job.identity.worn():
+        os.chdir(_working_folder(runs, job.run.store))
+        prepared = Prepared(runs, job, loaded, settings, blobs)
+        with one_node(prepared.mapper_tasks), teed() as printed:
             started = time.perf_counter()
-            calling_user_code(lambda: runner.run_step(**arguments))
+            calling_user_code(prepared.run)
             seconds = time.perf_counter() - started
-        assigned = assigned_artifacts(runner.flow)
-        notes = tuple(filter(None, (target.note, note, unpinned)))
-        result = outcome(prepared, runner.flow, assigned, seconds, printed, collected(), notes)
-    return Replay(result, runner.flow, tuple(sorted(assigned)))
+        source = CardSource(runs, job.run, _task(job), prepared.runner.flow, loaded.module, lambda: done[0])
+        done.append(outcome(prepared, seconds, printed, collected(source), notes))
+    return Replay(done[0], prepared.runner.flow, assigned(prepared), prepared.output)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A task at the point at which its step's body would begin.
+
+    Args:
+        job: The task.
+        flow: The flow object: `self` in the body.
+        inputs: What a join is given; None for any other step.
+        current: What `metaflow.current` says there.
+    """
+
+    job: Job
+    flow: Any
+    inputs: Any
+    current: Any
+
+
+def bind(runs: Runs, job: Job, loaded: LoadedFlow, settings: Settings, blobs: Blobs) -> Bound:
+    """Make everything ready for a step's body, and stop there; takes what `replay` takes."""
+    with flowfile.as_script(loaded.module), no_card_process(), job.identity.worn():
+        os.chdir(_working_folder(runs, job.run.store))
+        prepared = Prepared(runs, job, loaded, settings, blobs)
+        runner = prepared.runner
+        runner.stops_before_body = True
+        with one_node(prepared.mapper_tasks), suppress(Stopped):
+            prepared.run()
+        flow, current = runner.flow, _current_here()
+        prepared.store.output._is_done_set = False  # the body may still pass artifacts on, by merge_artifacts
+    goes_to = flow.next
+
+    def next_step(*steps: Any, **options: Any) -> None:
+        """Record the transition, as often as the cell is run."""
+        flow._transition = None
+        goes_to(*steps, **options)
+
+    flow.next = next_step
+    return Bound(job, flow, runner.step_inputs, current)
+
+
+def _current_here() -> Any:
+    """Give an object that says what `metaflow.current` says now, also when that is put back."""
+    properties = {name: value for name, value in vars(internals.Current).items() if isinstance(value, property)}
+    here: Any = object.__new__(type("Current", (internals.Current,), properties))
+    vars(here).update(vars(internals.current))
+    return here
 
 
 def _working_folder(runs: Runs, store: str) -> Path:
     """Give the folder that the run was most likely started in: the one in the project that holds its `.metaflow`."""
     folder, root = Path(store).parent, runs.project.root
     return folder if root in folder.parents and folder.is_dir() else root
+
+
+def _task(job: Job) -> TaskInfo:
+    """Describe the task, also where the run has no record of it."""
+    address = Pathspec(job.run.flow, job.run.id, job.step, job.identity.task)
+    return job.recorded or TaskInfo(address, "pending", job.identity.attempt, job.index)

@@ -2,76 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import FunctionType, MethodType
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kit import internals
+from kit.comparison.difference import differences
+from kit.comparison.equality import equal
 from kit.model import LazyArtifacts, StepResult
-from kit.replay.compare import equal, sha
+from kit.records import type_name
 from kit.replay.prepare import Prepared
 from kit.replay.streams import Printed
 
-__all__ = ["assigned_artifacts", "outcome"]
+__all__ = ["assigned", "outcome"]
 
 
 def outcome(
     prepared: Prepared,
-    flow: Any,
-    assigned: Mapping[str, Any],
     seconds: float,
     printed: Printed,
-    cards: Mapping[str, tuple[Any, ...]],
-    notes: tuple[str, ...],
+    cards: Mapping[str, Any],
+    notes: Sequence[str],
 ) -> StepResult:
-    """Compare what the step left with what the recorded task left: by hash, then by value."""
-    from kit.replay.task import InputStore
+    """Compare what the step left with what the recorded task left: by hash, then by value.
 
-    if not isinstance(flow._datastore, InputStore):  # a join's own output: what merge_artifacts passed on
-        flow._datastore = InputStore(flow._datastore, {}, prepared.loaded.module)
-    inherited = {name: key for name, key in flow._datastore.items() if not name.startswith("_")}
-    shas = {**inherited, **{name: sha(value) for name, value in {**prepared.overrides, **assigned}.items()}}
-    before = {artifact.name: artifact.sha for artifact in prepared.task.artifacts}
-    has_record = prepared.task.status != "running" and bool(before)
+    Args:
+        prepared: The task, after its run.
+        seconds: How long it ran.
+        printed: What it printed.
+        cards: Its cards.
+        notes: What there is to say.
+    """
+    job, flow = prepared.job, prepared.runner.flow
+    after = _public(prepared.output)
+    before = {artifact.name: artifact.sha for artifact in job.recorded.artifacts} if job.recorded else {}
+    has_record = job.recorded is not None and job.recorded.status != "running" and bool(before)
 
-    def same(name: str) -> bool:
-        if shas[name] == before[name]:
-            return True
-        recorded = prepared.runs.load(prepared.task.pathspec, [name], prepared.target.run.store)[name]
-        return equal(getattr(flow, name), recorded)
+    def recorded(name: str) -> Any:
+        return prepared.recorded_artifact(name)
 
-    common = [name for name in shas if name in before]
-    equal_names = frozenset(name for name in common if same(name))
+    def now(name: str) -> Any:
+        return getattr(flow, name)
 
+    common = [name for name in after if name in before]
+    same = frozenset(name for name in common if after[name] == before[name] or equal(now(name), recorded(name)))
+    changed = frozenset(common) - same
+    added, missing = frozenset(after) - frozenset(before), frozenset(before) - frozenset(after)
     transition = flow._transition
     return StepResult(
-        origin=str(prepared.task.pathspec),
-        step=prepared.step,
-        artifacts=LazyArtifacts(tuple(sorted(shas)), lambda name: getattr(flow, name)),
-        same=equal_names if has_record else None,
-        changed=frozenset(common) - equal_names if has_record else None,
-        added=frozenset(shas) - frozenset(before) if has_record else None,
-        missing=frozenset(before) - frozenset(shas) if has_record else None,
+        origin=str(job.origin),
+        step=job.step,
+        artifacts=LazyArtifacts(tuple(sorted(after)), now),
+        same=same if has_record else None,
+        changed=changed if has_record else None,
+        added=added if has_record else None,
+        missing=missing if has_record else None,
         next_steps=tuple(transition[0]) if transition else (),
-        exception=None,
+        exception=prepared.runner.raised,
         seconds=seconds,
         stdout=printed.stdout,
         stderr=printed.stderr,
         cards=cards,
-        notes=notes,
+        notes=tuple(notes),
+        differences=differences(changed, recorded, now) if has_record else {},
+        types=_types(prepared, added, missing) if has_record else {},
     )
 
 
-def assigned_artifacts(flow: Any) -> dict[str, Any]:
-    """Give the public artifacts that a task would store, chosen as TaskDataStore.persist chooses them."""
-    parameter_class = internals.parameters.Parameter
-    found = {}
-    for name in dir(flow):
-        if name.startswith("_") or name in flow._EPHEMERAL:
-            continue
-        if isinstance(getattr(type(flow), name, None), property):
-            continue
-        value = getattr(flow, name)
-        if not isinstance(value, (MethodType, FunctionType, parameter_class)):
-            found[name] = value
-    return found
+def _types(prepared: Prepared, added: frozenset[str], missing: frozenset[str]) -> dict[str, str]:
+    """Name the types of the artifacts that only one side has, as the datastore knows them: nothing is loaded."""
+    before = prepared.job.recorded.artifacts if prepared.job.recorded else ()
+    after = prepared.output.ds_metadata["info"]
+    gone = {artifact.name: artifact.type for artifact in before if artifact.name in missing}
+    return gone | {name: type_name(after[name]) for name in added}
+
+
+def assigned(prepared: Prepared) -> tuple[str, ...]:
+    """Name the public artifacts that the step itself set or changed."""
+    after, here = _public(prepared.output), vars(prepared.runner.flow)
+    before = {} if prepared.node.type == "join" else _public(prepared.inputs[0])
+    return tuple(sorted(name for name in after.keys() & here.keys() if before.get(name) != after[name]))
+
+
+def _public(store: Any) -> dict[str, str]:
+    """Give the keys of the artifacts that Metaflow's client lists."""
+    return {name: key for name, key in store.items() if not name.startswith("_")}

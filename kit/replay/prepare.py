@@ -1,154 +1,233 @@
-"""A recorded task made ready to be replayed: its inputs, and Metaflow's task runner initialised for it."""
+"""A task made ready to be replayed: the flow and its decorators initialised as Metaflow's command line would."""
 
 from __future__ import annotations
 
-import json
 import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from kit import internals
 from kit.errors import NotFoundError, ReplayError, did_you_mean
 from kit.flowfile import LoadedFlow
-from kit.lineage import parents
-from kit.model import TaskInfo
-from kit.resolve import Target
-from kit.runs import Runs, plain
+from kit.records import plain
+from kit.replay.body import Body, put
+from kit.replay.flow_options import flow_options
+from kit.replay.job import Job
+from kit.replay.parameters import default, given
+from kit.replay.stores import Blobs, ReplayFlowStore
+from kit.replay.task import ReplayTask, node_environment, null_metadata
+from kit.runs import Runs
 
-__all__ = ["Prepared"]
+__all__ = ["Prepared", "Settings"]
 
 # Where a step runs, and in which environment, is not part of a replay in this process.
-LEFT_OUT = frozenset({"pypi", "pypi_base", "conda", "conda_base", "batch", "kubernetes"})
+LEFT_OUT = frozenset({"pypi", "pypi_base", "conda", "conda_base", "uv_base", "batch", "kubernetes"})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a task is replayed, where it is not as it was recorded.
+
+    Args:
+        overrides: Values that stand in for recorded input artifacts or Parameters, by name.
+        attempt: The number of the attempt, counted from 0; the recorded one by default.
+        flow_options: Options of flow decorators, such as {"branch": "test"}, by their names on the command line.
+        body: What stands in for the step's body.
+    """
+
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    attempt: int | None = None
+    flow_options: Mapping[str, Any] = field(default_factory=dict)
+    body: Body | None = None
 
 
 class Prepared:
-    """All that a replay needs to know before it starts.
+    """Metaflow's task runner, ready to run one step.
+
+    Make it and use it where the flow file is the process's script (`flowfile.as_script`) and what it changes in the
+    process is put back (`process.preserved`).
 
     Args:
         runs: The project's runs.
-        target: The run and step.
-        task: The recorded task.
+        job: The task.
         loaded: The flow, loaded afresh.
-        overrides: Values that stand in for recorded inputs.
+        settings: What is not as it was recorded.
+        blobs: Where pickles are read and kept.
 
     Raises:
-        ReplayError: The task has no inputs, or is of a kind that cannot be replayed.
-        NotFoundError: An override has nothing to stand in for.
+        NotFoundError: An override or an option has nothing to stand in for.
+        ReplayError: The task is of a kind that cannot be replayed.
     """
 
-    def __init__(
-        self, runs: Runs, target: Target, task: TaskInfo, loaded: LoadedFlow, overrides: dict[str, Any]
-    ) -> None:
-        self.runs, self.target, self.task, self.loaded = runs, target, task, loaded
-        self.step = task.pathspec.step or ""
-        self.node = loaded.cls._graph[self.step]
-        self.datastore = runs.datastore(target.run.flow, target.run.store)
-        self.recorded = runs.task_store(task.pathspec, target.run.store)
-        self.metadata = runs.metadata(task.pathspec, target.run.store)
-        split = loaded.cls._graph[self.node.split_parents[-1]].type if self.node.type == "join" else None
-        iterations = plain(self.recorded, "_iteration_stack")
-        iteration = iterations[-1] if iterations else None
-        self.inputs = parents(self.datastore, target.run.id, self.node, task.index, iteration, split)
-        self._check_inputs()
-        self.overrides = self._checked(overrides)
-
-    def _check_inputs(self) -> None:
-        if not self.inputs:
+    def __init__(self, runs: Runs, job: Job, loaded: LoadedFlow, settings: Settings, blobs: Blobs) -> None:
+        self.runs, self.job, self.loaded, self.blobs = runs, job, loaded, blobs
+        self.node = loaded.cls._graph[job.step]
+        if job.unbounded and job.node is None and job.split in (None, -1):
             raise ReplayError(
-                f"{self.task.pathspec} has no recorded inputs.",
-                f"The tasks before it did not finish: see %mf_artifacts {self.target.run.pathspec}.",
+                f"{job.origin} is the control task of an unbounded foreach: it starts the other tasks itself.",
+                "Replay one of the tasks that it started, or the join after them.",
             )
-        if self.node.parallel_step or any(plain(ds, "_unbounded_foreach") for ds in self.inputs):
-            raise ReplayError(
-                f"{self.task.pathspec} is part of an unbounded foreach (@parallel), which cannot be replayed.",
-                "Replay a step before or after it.",
-            )
+        self.attempt = job.identity.attempt if settings.attempt is None else settings.attempt
+        self.given = settings.overrides
+        parameters = dict(loaded.cls._get_parameters())
+        self.overrides = {
+            name: blobs.put(name, given(parameters.get(name), value))
+            for name, value in self._checked(settings.overrides).items()
+        }
+        self._recorded: Any = None
+        self.runner = self._runner(settings.flow_options)
+        if settings.body is not None:  # now that Metaflow has read the graph from the flow file
+            put(loaded, job.step, settings.body)
+            self.runner.goes_on_by_itself = True
 
-    def _checked(self, overrides: dict[str, Any]) -> dict[str, Any]:
+    def run(self) -> None:
+        """Run the step, its decorators around it."""
+        __tracebackhide__ = True
+        job, step = self.job, self.job.step
+        self.runner.run_step(
+            step_name=step,
+            run_id=job.identity.run,
+            task_id=job.identity.task,
+            origin_run_id=job.identity.origin_run,
+            input_paths=[ds.pathspec for ds in job.inputs],
+            split_index=job.split,
+            retry_count=self.attempt,
+            max_user_code_retries=_retries(getattr(self.runner.flow, step).decorators),
+        )
+
+    @cached_property
+    def output(self) -> Any:
+        """What the step left: Metaflow's TaskDataStore of the task, to be read."""
+        return self.store.inputs(self.store.output, {})
+
+    def recorded_artifact(self, name: str) -> Any:
+        """Load what the recorded task left under a name."""
+        if self._recorded is None:
+            task = self.runs.task_store(self.job.origin, self.job.run.store)
+            self._recorded = self.store.inputs(task, {})
+        return self._recorded[name]
+
+    @property
+    def mapper_tasks(self) -> list[str]:
+        """The pathspecs, from the run on, of the tasks of a @parallel step's nodes."""
+        tasks = self.job.node.tasks if self.job.node else ()
+        return [f"{self.job.identity.run}/{self.job.step}/{task}" for task in tasks]
+
+    def _checked(self, overrides: Mapping[str, Any]) -> Mapping[str, Any]:
         """Make sure that each override has something to stand in for; constants are set on the class at once."""
-        known = {name for ds in self.inputs for name in ds if not name.startswith("_")}
-        constants = {}
-        for name in overrides:
-            if name not in known:
+        cls = self.loaded.cls
+        known = {name for ds in self.job.inputs for name in ds if not name.startswith("_")}
+        known |= {name for name, _ in cls._get_parameters()}
+        for name, value in overrides.items():
+            if name not in known and not re.search(rf"\.{re.escape(name)}\b", self.loaded.text):
                 raise NotFoundError(
-                    f"{self.task.pathspec} has no input artifact or parameter {name}.",
-                    did_you_mean(name, sorted(known), f"inputs of {self.step}"),
+                    f"{self.job.origin} has no input artifact or parameter {name}.",
+                    did_you_mean(name, sorted(known), f"inputs of {self.job.step}"),
                 )
-            attribute = getattr(self.loaded.cls, name, None)
-            if attribute is not None and not hasattr(attribute, "IS_CONFIG_PARAMETER"):
-                constants[name] = overrides[name]
-        for name, value in constants.items():
-            setattr(self.loaded.cls, name, value)
+            if hasattr(cls, name) and not isinstance(getattr(cls, name), (internals.parameters.Parameter, property)):
+                setattr(cls, name, value)
         return overrides
 
-    def runner(self) -> tuple[Any, dict[str, Any]]:
-        """Build Metaflow's task runner, initialised as its command line would; gives it and run_step's arguments."""
-        from kit.replay.task import InputStore, NullStorage, ReplayTask, null_metadata
-
-        cls, run = self.loaded.cls, self.target.run
+    def _runner(self, options: Mapping[str, Any]) -> Any:
+        """Build Metaflow's task runner, initialised as its command line would (metaflow.cli.start)."""
+        job, cls = self.job, self.loaded.cls
         with internals.parameters.flow_context(cls):
+            for decorator in cls._flow_state[internals.FlowStateItems.FLOW_MUTATORS]:
+                decorator.external_init()
             configs = self._configs()
-            cls._process_config_decorators(configs)
-            flow = cls(use_cli=False)
+            changed = cls._process_config_decorators(configs)
+            flow = (changed or cls)(use_cli=False)
+            self._attach_recorded_decorators(flow)
             environment = internals.MetaflowEnvironment(flow)
             logger = internals.LOGGING_SIDECARS["nullSidecarLogger"](flow=flow, env=environment)
             monitor = internals.MONITOR_SIDECARS["nullSidecarMonitor"](flow=flow, env=environment)
             internals.system._system_logger.init_system_logger(flow.name, logger)
             internals.system._system_monitor.init_system_monitor(flow.name, monitor)
-            with self.runs.reading(self.runs.stores[0]) as provider:
-                info = str(Path(run.store).parent) if provider.TYPE == "local" else provider.INFO
-            metadata = null_metadata(provider, info)(environment, flow, logger, monitor)
-            metadata.sticky_tags = set(run.tags)
-            store = internals.FlowDataStore(
-                flow.name, environment, None, logger, monitor, storage_impl=NullStorage, ds_root=run.store
+            metadata = self._metadata()(environment, flow, logger, monitor)
+            metadata.sticky_tags = set(job.identity.tags)
+            store = ReplayFlowStore(
+                flow.name,
+                self.blobs,
+                self.loaded.module,
+                job.run.store,
+                environment=environment,
+                event_logger=logger,
+                monitor=monitor,
             )
-            store.ca_store = self.datastore.ca_store  # what merge_artifacts passes on is read from the recorded run
-            self._initialise(flow, environment, store, metadata)
-            values = {**self._defaults_of_new_parameters(), **self.overrides}
-            inputs = [InputStore(ds, values, self.loaded.module) for ds in self.inputs]
-            runner = ReplayTask(
-                flow, store, metadata, environment, internals.logger, logger, monitor, None, inputs=inputs
+            self._initialise(flow, environment, store, metadata, flow_options(flow, job.identity, options))
+            overrides = {**self._defaults_of_new_parameters(), **self.overrides}
+            self.store, self.inputs = store, [store.inputs(ds, overrides) for ds in job.inputs]
+            return ReplayTask(
+                flow,
+                store,
+                metadata,
+                environment,
+                internals.logger,
+                logger,
+                monitor,
+                self._unbounded_context(),
+                inputs=self.inputs,
             )
-        origin = self.metadata.get("origin-run-id")
-        forked = plain(self.inputs[0], "_foreach_var") is not None and self.node.type != "join"
-        return runner, {
-            "step_name": self.step,
-            "run_id": run.id,
-            "task_id": self.task.pathspec.task,
-            "origin_run_id": None if origin in (None, "None") else origin,
-            "input_paths": [ds.pathspec for ds in self.inputs],
-            "split_index": self.task.index[-1] if forked else None,
-            "retry_count": self.task.attempt,
-            "max_user_code_retries": _retries(getattr(flow, self.step).decorators),
-            "persist": False,
-        }
+
+    def _metadata(self) -> type[Any]:
+        run = self.job.run
+        with self.runs.reading(self.runs.stores[0]) as provider:
+            info = str(Path(run.store).parent) if provider.TYPE == "local" else provider.INFO
+        return null_metadata(provider, info)
+
+    def _unbounded_context(self) -> str | None:
+        """Say what Metaflow's launcher calls the task in an unbounded foreach: its control task, or another."""
+        if not self.job.unbounded:
+            return None
+        node = self.job.node
+        if node is not None:
+            node_environment(len(node.tasks), node.index, node.tasks[0])
+        return "ubf_control" if node is not None and node.index == 0 else "ubf_task"
 
     def _configs(self) -> dict[str, Any]:
         """Give each Config of the flow the value that the recorded run had."""
         cls, options = self.loaded.cls, {}
         for name, parameter in cls._get_parameters():
             if parameter.IS_CONFIG_PARAMETER:
-                recorded = self.inputs[0][name]
-                cls._flow_state[internals.FlowStateItems.CONFIGS][parameter.name] = (recorded, False)
-                wrapped = internals.ConfigValue(recorded) if isinstance(recorded, dict) else recorded
+                before = self.job.inputs[0]
+                recorded = before[name] if name in before else default(parameter)
+                recorded = self.given.get(name, recorded)
+                is_plain = not isinstance(recorded, (dict, internals.ConfigValue))
+                cls._flow_state[internals.FlowStateItems.CONFIGS][parameter.name] = (recorded, is_plain)
+                wrapped = recorded if is_plain else internals.ConfigValue(recorded)
                 options[parameter.name.replace("-", "_").lower()] = wrapped
         return options
 
-    def _defaults_of_new_parameters(self) -> dict[str, Any]:
+    def _defaults_of_new_parameters(self) -> dict[str, tuple[str, dict[str, Any]]]:
         """Give the Parameters that the flow has got since it was run their defaults."""
-        from metaflow import JSONType
+        missing = [
+            (name, parameter)
+            for name, parameter in self.loaded.cls._get_parameters()
+            if name not in self.job.inputs[0] and name not in self.overrides
+        ]
+        return {name: self.blobs.put(name, default(parameter)) for name, parameter in missing}
 
-        defaults = {}
-        for name, parameter in self.loaded.cls._get_parameters():
-            if name not in self.inputs[0] and not parameter.IS_CONFIG_PARAMETER:
-                value = internals.parameters.deploy_time_eval(parameter.kwargs.get("default"))
-                is_json = isinstance(value, str) and parameter.kwargs.get("type") is JSONType
-                defaults[name] = json.loads(value) if is_json else value
-        return defaults
+    def _attach_recorded_decorators(self, flow: Any) -> None:
+        """Attach what `run --with` attached: the recorded graph says so, the flow file does not."""
+        info = plain(self.job.inputs[0], "_graph_info") or {}
+        step = getattr(flow, self.job.step)
+        present = {decorator.name for decorator in step.decorators} | LEFT_OUT
+        known = {decorator.name: decorator for decorator in internals.STEP_DECORATORS}
+        for recorded in info.get("steps", {}).get(self.job.step, {}).get("decorators", ()):
+            name = recorded["name"]
+            by_the_file = recorded["statically_defined"] or recorded.get("inserted_by") or name in present
+            if not by_the_file and name in known:
+                step.decorators.append(known[name](attributes=dict(recorded["attributes"])))
 
-    def _initialise(self, flow: Any, environment: Any, store: Any, metadata: Any) -> None:
+    def _initialise(
+        self, flow: Any, environment: Any, store: Any, metadata: Any, deco_options: Mapping[str, Any]
+    ) -> None:
         """Do what metaflow.cli.start does between loading a flow and running one of its steps."""
-        cls, graph, echo = self.loaded.cls, flow._graph, internals.echo_dev_null
+        cls, graph, echo = flow.__class__, flow._graph, internals.echo_dev_null
         internals.system_context._update(
             phase=internals.ExecutionPhase.TASK,
             flow=flow,
@@ -158,20 +237,24 @@ class Prepared:
             metadata=metadata,
             logger=internals.logger,
         )
-        flow_decorators = cls._flow_state[internals.FlowStateItems.FLOW_DECORATORS]
+        state = internals.FlowStateItems
+        flow_decorators = cls._flow_state[state.FLOW_DECORATORS]
         for name in LEFT_OUT & set(flow_decorators):
             del flow_decorators[name]
         decorators = internals.decorators
         decorators._init_flow_decorators(
-            flow, graph, environment, store, metadata, internals.logger, echo, {}, False, False
+            flow, graph, environment, store, metadata, internals.logger, echo, deco_options, False, False
         )
         internals.current._set_env(flow=flow, is_running=False)
-        internals.parameters.set_parameter_context(flow.name, echo, store, {})
-        for step in cls._steps:  # only the replayed step's own decorators run, as in its own process
-            keep = [d for d in step.decorators if d.name not in LEFT_OUT and step.__name__ == self.step]
-            step.decorators[:] = keep
+        configs = {
+            name: value if is_plain or value is None else internals.ConfigValue(value)
+            for name, (value, is_plain) in cls._flow_state[state.CONFIGS].items()
+        }
+        internals.parameters.set_parameter_context(flow.name, echo, store, configs)
+        for step in cls._steps:
+            step.decorators[:] = [decorator for decorator in step.decorators if decorator.name not in LEFT_OUT]
         decorators._init_step_decorators(flow, graph, environment, store, internals.logger, False, False)
-        for decorator in getattr(flow, self.step).decorators:
+        for decorator in getattr(flow, self.job.step).decorators:
             if decorator.name == "environment":  # acts in Metaflow's launcher, not in the task
                 os.environ.update({key: str(value) for key, value in decorator.attributes["vars"].items()})
 

@@ -1,109 +1,116 @@
-"""The state of the process that a step may change, put back when the replay is over."""
+"""The process that a step is replayed in: what a task's own process would have, and everything put back afterwards."""
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from types import TracebackType
 from typing import Any
 
-from kit import internals
+from kit.errors import ReplayError
+from kit.replay import debugger, guards, interpreter, libraries, runtime
+from kit.replay.guards import TaskEnded
 
-__all__ = ["preserved"]
+__all__ = ["alone", "preserved"]
 
-CARD_STATE = (
-    "total_decos_on_step",
-    "step_counter",
-    "_called_once",
-    "card_creator",
-    "_config_values",
-    "_config_file_name",
-    "task_finished_decos",
-    "_GLOBAL_CARD_INFO",
+# Each makes one thing as a task's own process would have it, and gives what puts it back.
+KEEPERS: tuple[Callable[[], Callable[[], object]], ...] = (
+    *interpreter.KEEPERS,
+    *libraries.KEEPERS,
+    *runtime.KEEPERS,
+    debugger.breakpoints,
+    guards.ends,
 )
 
+_turn = threading.RLock()
 
-@contextmanager
-def preserved() -> Iterator[None]:
-    """Run what a process of its own would run, and leave this one as it was; `flowfile.as_script` does the rest.
 
-    Put back: the environment, sys.meta_path, the warning filters, the handler of SIGALRM, the
-    working directory, and what Metaflow keeps for a whole process: `metaflow.current`, the client's namespace and
-    metadata provider, the local datastore's root, the card decorator's counters, the system's logger and monitor.
+def alone() -> AbstractContextManager[Any]:
+    """Let one replay run at a time, since they share the process: another thread waits, a nested replay goes on.
+
+    Raises:
+        ReplayError: The calling thread was started by a step that is being replayed, and would wait for itself.
     """
-    environ, meta_path, folder = dict(os.environ), list(sys.meta_path), os.getcwd()
-    with warnings.catch_warnings(), _signals(), _metaflow_state():
-        warnings.simplefilter("ignore")  # as Metaflow's command line does (metaflow.cli.main)
+    if guards.started_by_a_step():
+        raise ReplayError(
+            "A thread that a step started cannot replay a step while that one runs.",
+            "Replay it in the step's own thread, or after the step.",
+        )
+    return _turn
+
+
+def preserved() -> AbstractContextManager[None]:
+    """Run what a process of its own would run, and leave this one as it was.
+
+    Put back: environment, working folder, signal handlers and timers, warning filters, hooks, import machinery,
+    logging, random states, settings of common libraries, the asyncio loop, and what Metaflow keeps for a whole process;
+    `flowfile.as_script` does argv, sys.path and `__main__`. What would end or stop the process ends the step alone.
+
+    Raises:
+        ReplayError: Something called what ends a task's process, and nobody else turned that into an error.
+    """
+    return _Preserved()
+
+
+class _Preserved(AbstractContextManager[None]):
+    """A class, not a generator, whose frame would stay in every traceback."""
+
+    def __init__(self) -> None:
+        self._put_back: list[Callable[[], object]] = []
+
+    def __enter__(self) -> None:
+        turn = alone()
+        turn.__enter__()
+        self._put_back.append(lambda: turn.__exit__(None, None, None))
         try:
-            yield
-        finally:
-            os.chdir(folder)
-            _restore(os.environ, environ)
-            sys.meta_path[:] = meta_path
+            self._put_back.append(interpreter.signals())
+            with _uninterrupted():
+                for keeper in KEEPERS:
+                    self._put_back.append(keeper())
+        except BaseException:
+            self._undo()
+            raise
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        __tracebackhide__ = True
+        self._undo()
+        if isinstance(error, TaskEnded):
+            raise guards.replay_error(error) from None
+
+    def _undo(self) -> None:
+        """Put everything back, the last first; what cannot be put back does not keep the rest from it."""
+        errors: list[Exception] = []
+        with _uninterrupted():
+            while self._put_back:
+                try:
+                    self._put_back.pop()()
+                except Exception as error:
+                    errors.append(error)
+        if errors:
+            raise errors[0]
 
 
 @contextmanager
-def _signals() -> Iterator[None]:
-    """Put back the alarm that @timeout sets; only the main thread may."""
-    if not hasattr(signal, "SIGALRM") or threading.current_thread() is not threading.main_thread():
+def _uninterrupted() -> Iterator[None]:
+    """Hold an interrupt back until all is in its place."""
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
         yield
         return
-    handler = signal.getsignal(signal.SIGALRM)
+    pending: list[Any] = []
+
+    def hold(number: int, frame: Any) -> None:
+        pending.append((number, frame))
+
+    signal.signal(signal.SIGINT, hold)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, handler)
-
-
-@contextmanager
-def _metaflow_state() -> Iterator[None]:
-    current, current_class, client = internals.current, internals.Current, internals.client_core
-    storage, provider, card = internals.LocalStorage, internals.LocalMetadataProvider, internals.CardDecorator
-    singletons = (
-        internals.system_context,
-        internals.system._system_logger,
-        internals.system._system_monitor,
-    )
-    class_before, instance_before = dict(vars(current_class)), dict(vars(current))
-    client_before = client.current_namespace, client.current_metadata
-    info_before, root_before = provider._INFO, storage.datastore_root
-    states_before = [dict(vars(singleton)) for singleton in singletons]
-    cards_before = {name: getattr(card, name) for name in CARD_STATE}
-    context_before = internals.parameters.context_proto
-    client.current_namespace = client.current_metadata = False  # a task's own process starts with the defaults
-    for name, value in cards_before.items():
-        setattr(card, name, _fresh(value) if name != "card_creator" else None)
-    try:
-        yield
-    finally:
-        for name in set(vars(current_class)) - set(class_before):
-            delattr(current_class, name)
-        current_class.graph = class_before["graph"]
-        _restore(vars(current), instance_before)
-        client.current_namespace, client.current_metadata = client_before
-        storage.datastore_root = root_before
-        provider._INFO = info_before
-        for singleton, state in zip(singletons, states_before, strict=True):
-            _restore(vars(singleton), state)
-        for name, value in cards_before.items():
-            setattr(card, name, value)
-        internals.parameters.context_proto = context_before
-
-
-def _fresh(value: Any) -> Any:
-    """Give the value that a class-level counter or registry starts with."""
-    return type(value)() if isinstance(value, (dict, int)) else None
-
-
-def _restore(mapping: Any, before: dict[str, Any]) -> None:
-    """Make a mapping what it was, touching only what differs: os.environ calls putenv at each change."""
-    for name in set(mapping) - set(before):
-        del mapping[name]
-    for name, value in before.items():
-        if name not in mapping or mapping[name] is not value:
-            mapping[name] = value
+        if signal.getsignal(signal.SIGINT) is hold:
+            signal.signal(signal.SIGINT, handler)
+    if pending:
+        handler(*pending[0])

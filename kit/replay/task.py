@@ -1,4 +1,4 @@
-"""Metaflow's own task runner, fed from a recorded run and writing nowhere.
+"""Metaflow's own task runner, fed from a recorded run and registering nothing.
 
 Everything here derives from Metaflow's classes, so importing this module imports Metaflow; the engine does so at the
 first replay.
@@ -6,88 +6,18 @@ first replay.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from types import ModuleType
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from kit import internals
-from kit.flowfile import as_script
 
-__all__ = ["InputStore", "NullStorage", "ReplayTask", "null_metadata"]
-
-
-class NullStorage(internals.DataStoreStorage):  # type: ignore[misc]
-    """A storage that takes everything and keeps nothing.
-
-    Args:
-        root: The root of the recorded run's datastore, which the step may ask for.
-    """
-
-    TYPE = "local"
-
-    def is_file(self, paths: list[str]) -> list[bool]:
-        """Say that no file is there."""
-        return [False for _ in paths]
-
-    def info_file(self, path: str) -> tuple[bool, None]:
-        """Say that the file is not there."""
-        return False, None
-
-    def size_file(self, path: str) -> None:
-        """Give no size."""
-
-    def list_content(self, paths: list[str]) -> list[Any]:
-        """List nothing."""
-        return []
-
-    def save_bytes(self, path_and_bytes_iter: Iterator[Any], overwrite: bool = False, len_hint: int = 0) -> None:
-        """Let the bytes be made, so that what cannot be serialized fails as it would, and drop them."""
-        for _ in path_and_bytes_iter:
-            pass
-
-    def load_bytes(self, keys: list[str]) -> Any:
-        """Find nothing."""
-        return internals.CloseAfterUse(iter((key, None, None) for key in keys))
+__all__ = ["ReplayTask", "Stopped", "node_environment", "null_metadata", "one_node"]
 
 
-class InputStore:
-    """A recorded task's datastore, some of its artifacts replaced, that can be read at any time.
-
-    Args:
-        recorded: Metaflow's TaskDataStore of the recorded task.
-        overrides: The values that stand in for recorded ones, by name.
-        module: The flow file's module: what is pickled as a class of `__main__` is found in it.
-    """
-
-    def __init__(self, recorded: Any, overrides: Mapping[str, Any], module: ModuleType) -> None:
-        self._recorded = recorded
-        self._overrides = overrides
-        self._module = module
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._recorded, name)
-
-    def __getitem__(self, name: str) -> Any:
-        if name in self._overrides:
-            return self._overrides[name]
-        with as_script(self._module):
-            return self._recorded[name]
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._overrides or name in self._recorded
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys([*self._recorded, *self._overrides]))
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Give an artifact, or a default where it is absent."""
-        return self[name] if name in self else default  # noqa: SIM401  # this is the `get`
-
-    def is_none(self, name: str) -> bool:
-        """Whether an artifact is absent or None."""
-        if name in self._overrides:
-            return self._overrides[name] is None
-        return bool(self._recorded.is_none(name))
+class Stopped(BaseException):
+    """The task is at the point at which its step's body would begin."""
 
 
 class ReplayTask(internals.MetaflowTask):  # type: ignore[misc]
@@ -96,15 +26,81 @@ class ReplayTask(internals.MetaflowTask):  # type: ignore[misc]
     Args:
         inputs: The datastores of the parent tasks, in order.
         args: What MetaflowTask takes.
-        kwargs: What MetaflowTask takes.
     """
 
-    def __init__(self, *args: Any, inputs: list[Any], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, *args: Any, inputs: list[Any]) -> None:
+        super().__init__(*args)
         self._inputs = inputs
+        self.stops_before_body = False
+        self.goes_on_by_itself = False  # where the body does not call self.next
+        self.step_inputs: Any = None  # what a join is given
+        self.raised: Exception | None = None  # what the step's body raised, also where a decorator handles it
 
     def _init_data(self, run_id: str, join_type: str | None, input_paths: list[str]) -> list[Any]:
         return self._inputs
+
+    def _exec_step_function(
+        self, step_function: Callable[..., None], orig_step_func: Any, input_obj: Any = None
+    ) -> None:
+        __tracebackhide__ = True
+        self.step_inputs = input_obj
+        if self.stops_before_body:
+            raise Stopped
+
+        def recording(*args: Any) -> None:
+            __tracebackhide__ = True
+            try:
+                step_function(*args)
+            except Exception as error:
+                self.raised = error
+                raise
+            if self.goes_on_by_itself and self.flow._transition is None:
+                _go_on(self.flow, self.flow._graph[orig_step_func.name])
+
+        super()._exec_step_function(recording, orig_step_func, input_obj)
+
+
+def _go_on(flow: Any, node: Any) -> None:
+    """Make the transition that the flow file makes."""
+    steps = [getattr(flow, name) for name in node.out_funcs]
+    if node.type == "split-switch":
+        cases = {case: getattr(flow, name) for case, name in node.switch_cases.items()}
+        flow.next(cases, condition=node.condition)
+    elif node.foreach_param:
+        flow.next(*steps, foreach=node.foreach_param)
+    elif steps and not node.parallel_foreach:
+        flow.next(*steps)
+
+
+@contextmanager
+def one_node(mapper_tasks: list[str]) -> Iterator[None]:
+    """Let the control task of a @parallel step run as one node, without starting the others.
+
+    Args:
+        mapper_tasks: The pathspecs, from the run on, of the tasks of all nodes; the control task's first.
+    """
+    module = internals.parallel_decorator
+    before = module._local_multinode_control_task_step_func
+
+    def alone(flow: Any, _environment: Any, step_func: Callable[[], None], *_: Any) -> None:
+        flow._control_mapper_tasks = list(mapper_tasks)
+        step_func()
+
+    module._local_multinode_control_task_step_func = alone
+    try:
+        yield
+    finally:
+        module._local_multinode_control_task_step_func = before
+
+
+def node_environment(nodes: int, index: int, control_task: str) -> None:
+    """Set what Metaflow's launcher tells one node of a @parallel step about itself."""
+    os.environ.update(
+        MF_PARALLEL_NUM_NODES=str(nodes),
+        MF_PARALLEL_NODE_INDEX=str(index),
+        MF_PARALLEL_MAIN_IP="127.0.0.1",
+        MF_PARALLEL_CONTROL_TASK_ID=control_task,
+    )
 
 
 class _Silent:

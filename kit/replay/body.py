@@ -1,0 +1,124 @@
+"""A step's body: taken out of the flow file, for a cell; and put in from a cell, for one replay."""
+
+from __future__ import annotations
+
+import ast
+import io
+import linecache
+import textwrap
+import tokenize
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+from kit.errors import ReplayError
+from kit.flowfile import LoadedFlow
+
+__all__ = ["Body", "body_of", "names_of", "put"]
+
+
+@dataclass(frozen=True)
+class Body:
+    """Source that stands in for the body of a step.
+
+    Args:
+        source: The statements.
+        filename: What tracebacks and debuggers call the file that they are in.
+        line: How many lines of that file lie before them.
+    """
+
+    source: str
+    filename: str
+    line: int = 0
+
+
+def body_of(loaded: LoadedFlow, step: str) -> str:
+    """Give the statements of a step, dedented, with their comments."""
+    code = loaded.function(step).__code__
+    lines = linecache.getlines(code.co_filename)
+    function = _definition("".join(lines), code)
+    first, last = function.body[0], function.end_lineno or len(lines)
+    start = first.lineno - 1
+    if lines[start].encode()[: first.col_offset].strip():  # on the line of its `def`
+        return lines[start].encode()[first.col_offset :].decode() + "".join(lines[start + 1 : last])
+    while not lines[start - 1].strip() or lines[start - 1].lstrip().startswith("#"):
+        start -= 1
+    inside = _inside_strings("".join(lines[:last]))
+    indent = " " * first.col_offset
+    body = [
+        line if number in inside else line.removeprefix(indent) if line.strip() else "\n"
+        for number, line in enumerate(lines[start:last], start=start + 1)
+    ]
+    return "".join(body).strip("\n") + "\n"
+
+
+def _definition(source: str, code: CodeType) -> ast.FunctionDef:
+    """Find the `def` that a code object comes from."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
+            lines = [node.lineno, *(decorator.lineno for decorator in node.decorator_list)]
+            if min(lines) == code.co_firstlineno:
+                return node
+    raise ReplayError(f"The source of {code.co_name} is not to be found.", "Write it with `def` in the flow file.")
+
+
+def _inside_strings(source: str) -> set[int]:
+    """Number the lines that begin inside a string: their indentation is part of it."""
+    inside: set[int] = set()
+    opened = []
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.STRING:
+            inside |= set(range(token.start[0] + 1, token.end[0] + 1))
+        elif tokenize.tok_name[token.type] == "FSTRING_START":  # from Python 3.12 on, in parts
+            opened.append(token.start[0])
+        elif tokenize.tok_name[token.type] == "FSTRING_END":
+            inside |= set(range(opened.pop() + 1, token.end[0] + 1))
+    return inside
+
+
+def names_of(loaded: LoadedFlow, step: str) -> dict[str, Any]:
+    """Give what a step's body uses of its flow file's globals, by name."""
+    names: set[str] = set()
+    pending: list[CodeType] = [loaded.function(step).__code__]
+    while pending:
+        code = pending.pop()
+        names |= set(code.co_names)
+        pending += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    return {name: loaded.module.__dict__[name] for name in sorted(names) if name in loaded.module.__dict__}
+
+
+def put(loaded: LoadedFlow, step: str, body: Body) -> None:
+    """Let a step have another body; its decorators, its name and the graph stay.
+
+    Raises:
+        SyntaxError: The source does not parse, at its own line.
+        ReplayError: It needs what only the flow file's class statement gives it.
+    """
+    function = loaded.function(step)
+    before = function.__code__
+    statements = ast.parse("\n" * body.line + body.source, body.filename).body or [ast.Pass()]
+    arguments = before.co_varnames[: before.co_argcount]
+    if before.co_freevars:  # code takes the place of other code only with the same free names
+        dead = ast.parse(f"if False:\n    {', '.join(before.co_freevars)}").body
+        statements = [*dead, *statements]
+    maker = ast.parse(
+        textwrap.dedent(f"""
+        def maker():
+            {" = ".join([*before.co_freevars, "None"])}
+            def {function.__name__}({", ".join(arguments)}):
+                pass
+        """)
+    )
+    maker.body[0].body[1].body = statements  # type: ignore[attr-defined]
+    code = compile(ast.fix_missing_locations(maker), body.filename, "exec", dont_inherit=True)
+    made = _inner(_inner(code, "maker"), function.__name__)
+    try:
+        function.__code__ = made
+    except ValueError as error:
+        raise ReplayError(
+            f"The cell cannot stand in for {step}: {error}.", "Leave out super(), or write super(Flow, self)."
+        ) from error
+
+
+def _inner(code: CodeType, name: str) -> CodeType:
+    return next(const for const in code.co_consts if isinstance(const, CodeType) and const.co_name == name)
