@@ -517,9 +517,9 @@ def state() -> dict[str, Any]:
 
 
 def test_step_that_changes_everything_leaves_the_process_as_it_was(recorded: Path) -> None:
+    work("nothing")  # drops a common.py of another test's project
     import common
 
-    work("nothing")
     logging.getLogger("before").setLevel(logging.ERROR)
     before, files = state(), tree(recorded)
     mask = os.umask(0o022)

@@ -164,8 +164,12 @@ def _pin_notes(loaded: LoadedFlow, job: Job, steps: list[str], unpinned: bool) -
     for step in steps:
         if step not in unmet:
             continue
-        decorators = {decorator["name"] for decorator in recorded.get(step, {}).get("decorators", ())}
-        if decorators & PINNING and not unpinned:
+        pinned = [
+            decorator
+            for decorator in recorded.get(step, {}).get("decorators", ())
+            if decorator["name"] in PINNING and not decorator["attributes"].get("disabled")
+        ]
+        if pinned and not unpinned:
             raise ReplayError(
                 f"{step} pins other packages than this kernel has: {unmet[step]}.",
                 "Install them with %mf_install_deps, or replay with what is here: --unpinned (unpinned=True).",

@@ -93,9 +93,7 @@ def test_cell_is_the_body_of_the_step_for_one_replay(kernel: Kernel) -> None:
 
 
 def test_cell_may_go_on_by_itself_and_then_downstream(kernel: Kernel) -> None:
-    output = kernel.check(
-        "%%mf_run_step LettersFlow/letter --index 1 --to end\nself.upper = 'X'\nself.next(self.join)"
-    )
+    output = kernel.check("%%mf_run_step LettersFlow/letter --index 1 --to end\nself.upper = 'X'\nself.next(self.join)")
     assert output.stdout == "AXC\n"
     assert "word" in output.text
 
