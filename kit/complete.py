@@ -59,6 +59,8 @@ def _candidates(session: Session, magic: Any, before: list[str], word: str) -> I
     if word.startswith("-"):
         return [option for action in magic.parser._actions for option in action.option_strings]
     named = [part for part in before if not part.startswith("-")]
+    if before[-1:] == ["--to"] and named:
+        return _later_steps(session, named[0])
     if magic.__name__ == "mf_install_deps":
         return []
     if not named:
@@ -84,6 +86,12 @@ def _pathspecs(session: Session, word: str) -> list[str]:
     if target.step is None:
         return [f"{head}/{name}" for name in runs.graph(target.run)]
     return [f"{head}/{task.pathspec.task}" for task in runs.tasks(target.run, target.step)]
+
+
+def _later_steps(session: Session, pathspec: str) -> Iterable[str]:
+    from kit.resolve import resolve
+
+    return session.runs.graph(resolve(session.runs, pathspec, session.current).run)
 
 
 def _artifact_names(session: Session, pathspec: str) -> list[str]:

@@ -32,9 +32,9 @@ def result(**fields):
     return StepResult(**{**given, **fields})
 
 
-def many(number, lines=()):
+def many(number, lines=(), kind="number"):
     names = [f"a{i:03}" for i in range(number)]
-    return result(changed=frozenset(names), differences={name: Difference("number", "1 → 2", lines) for name in names})
+    return result(changed=frozenset(names), differences={name: Difference(kind, "1 → 2", lines) for name in names})
 
 
 RESULTS = {
@@ -144,9 +144,14 @@ def test_the_flows_own_name_is_not_shown_as_an_artifact():
 
 
 def test_differences_past_a_screen_are_folded():
-    drawn = many(6, ("x",) * 12)._repr_html_()
+    drawn = many(6, ("x",) * 12, "text")._repr_html_()
     assert drawn.count("<details open>") == 3
     assert drawn.count("<details>") == 3
+
+
+def test_many_parts_of_one_object_are_folded_below_its_summary():
+    assert "<details open>" in many(1, ("x",) * 5, "object")._repr_html_()
+    assert "<details open>" not in many(1, ("x",) * 6, "object")._repr_html_()
 
 
 def test_of_very_many_changed_artifacts_the_first_are_shown_and_the_others_named():

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
-from itertools import permutations
+from itertools import islice, permutations
 from typing import Any
 
 from kit.errors import KitError, NotFoundError, ReplayError
 from kit.flowfile import LoadedFlow
 from kit.lineage import Place
-from kit.model import StepResult, TaskInfo
+from kit.model import StepResult
 from kit.pins import pins, replacements
 from kit.records import plain
 from kit.replay.body import Body
@@ -29,8 +30,7 @@ from kit.runs import Runs
 __all__ = ["Request", "chosen", "run_step"]
 
 PINNING = frozenset({"pypi", "conda"})
-MAX_ORDERS = 24  # of the inputs of a join
-ORDERS_SECONDS = 1.0  # a join that takes longer is not tried in other orders
+ORDERS_SECONDS = 3.0  # for all the orders of a join's branches; one that takes longer is tried in one alone
 
 
 @dataclass(frozen=True)
@@ -189,19 +189,21 @@ def _in_recorded_order(
     order = runs.join_orders.get(str(job.origin))
     if order:
         job = replace(job, inputs=tuple(sorted(job.inputs, key=lambda ds: order.index(ds.step_name))))
-    orders = _orders(runs, job, loaded, settings) if order is None else []
-    if not orders:
+    if order or not _has_other_orders(job, loaded, settings):
         return replay(runs, job, loaded, settings, blobs, notes)
     first, failure = None, None
+    started = time.monotonic()
     try:
         first = replay(runs, job, loaded, settings, blobs, notes)
-        if not (first.result.changed or first.result.missing) or first.result.seconds > ORDERS_SECONDS:
+        if not (first.result.changed or first.result.missing):
             return first
     except KitError:
         raise
     except Exception as error:
         failure = error
-    for inputs in orders:
+    for inputs in islice(permutations(job.inputs), 1, None):
+        if time.monotonic() - started > ORDERS_SECONDS:
+            break
         names = ", ".join(ds.step_name for ds in inputs)
         said = f"Metaflow gives a join its branches in no fixed order. The recorded run had {names}."
         try:
@@ -219,23 +221,20 @@ def _in_recorded_order(
     return replace(first, result=_noted(first.result, said))
 
 
-def _orders(runs: Runs, job: Job, loaded: LoadedFlow, settings: Settings) -> list[tuple[Any, ...]]:
-    """List the other orders that the inputs of a join of branches may have had, where the step looks at their order."""
+def _has_other_orders(job: Job, loaded: LoadedFlow, settings: Settings) -> bool:
+    """Whether a task is a recorded join of branches that looks at their order, and nothing else was changed."""
     node = loaded.cls._graph[job.step]
-    recorded: TaskInfo | None = job.recorded
     if node.type != "join" or loaded.cls._graph[node.split_parents[-1]].type == "foreach":
-        return []
-    if recorded is None or recorded.status != "succeeded" or settings.overrides or settings.body:
-        return []
+        return False
+    if job.recorded is None or job.recorded.status != "succeeded" or settings.overrides or settings.body:
+        return False
     source = loaded.source(job.step)
     argument = re.search(r"def\s+\w+\(\s*\w+\s*,\s*(\w+)", source)
     if argument is None:
-        return []
+        return False
     name = argument[1]
     body = re.sub(rf"merge_artifacts\(\s*{name}\b", "", source[argument.end() :])
-    if not re.search(rf"\b{name}\b(?!\s*\.\s*(?!flows\b)\w)", body):
-        return []
-    return [order for order in permutations(job.inputs) if order != job.inputs][: MAX_ORDERS - 1]
+    return re.search(rf"\b{name}\b(?!\s*\.\s*(?!flows\b)\w)", body) is not None
 
 
 def _noted(result: StepResult, note: str) -> StepResult:

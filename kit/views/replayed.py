@@ -14,6 +14,7 @@ MAX_ARTIFACTS = 12  # of a group, shown each in a row of its own
 MAX_NAMES = 60
 MAX_TASKS = 100  # of those on the way to a later step
 MAX_OPEN_TASKS = 12
+MAX_PARTS = 5  # of an object or an array; more are folded below their summary
 MAX_OPEN = 36  # lines of differences that are open at first: about a screen
 
 
@@ -77,7 +78,8 @@ def _changed_rows(result: StepResult) -> list[tuple[Cell, ...]]:
         said = Cell("")
         if difference is not None:
             lines += len(difference.lines)
-            said = Cell(difference.summary, block=difference.lines, folded=lines > MAX_OPEN)
+            is_long = len(difference.lines) > MAX_PARTS and difference.kind != "text"
+            said = Cell(difference.summary, block=difference.lines, folded=is_long or lines > MAX_OPEN)
         rows.append((Cell("changed", mark="changed"), Cell(name, code=True), said))
     return rows + _rest("changed", names)
 

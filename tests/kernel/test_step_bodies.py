@@ -151,3 +151,7 @@ def test_name_that_the_notebook_has_itself_is_kept_and_said(kernel: Kernel) -> N
     kernel.check("math = 'subject'")
     assert "keeps it: math" in kernel.check("%mf_run_step LettersFlow/start --inputs").text
     assert kernel.check("print(math)").stdout == "subject\n"
+
+
+def test_tab_after_to_offers_steps(kernel: Kernel) -> None:
+    assert kernel.complete("%mf_run_step LettersFlow/start --to j") == ["join"]

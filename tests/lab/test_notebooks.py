@@ -75,9 +75,11 @@ def test_debug_notebook_runs_to_its_end_without_an_error(notebook: LabPage) -> N
     assert notebook.page.locator(".jp-OutputArea-output img").count() >= 1
     notebook.shoot("lab_light.png", "The steps of the run")
     notebook.shoot("lab_replay.png", "A step runs again in this kernel")
+    notebook.shoot("lab_downstream.png", "And the steps after it?")
     notebook.page.evaluate(THEME, "JupyterLab Dark")
     notebook.page.wait_for_timeout(1500 if SCREENSHOTS else 0)
     notebook.shoot("lab_dark.png", "The steps of the run")
+    notebook.shoot("lab_downstream_dark.png", "And the steps after it?")
 
 
 def test_step_of_the_listing_folds_and_unfolds(notebook: LabPage) -> None:
