@@ -31,7 +31,7 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A browser; where there is none, the test is skipped, or fails if KIT_BROWSER=required."""
     path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
@@ -48,7 +48,7 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of this project's flows and notebooks, with a run of TrainFlow."""
     root = tmp_path_factory.mktemp("lab") / "digits"
@@ -59,7 +59,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a JupyterLab that is nobody's own: its settings, workspaces and history are new."""
     home = tmp_path_factory.mktemp("jupyter")
