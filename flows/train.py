@@ -57,7 +57,7 @@ class TrainFlow(FlowSpec):
         self.confusion = common.confusion(self.model, self.split.x_test, self.split.y_test)
         self.accuracy = common.accuracy(self.confusion)
         current.card.append(Markdown(f"# Accuracy {self.accuracy:.3f} on the test images"))
-        current.card.append(Table(self.scores, headers=["setting", "validation score"]))
+        current.card.append(Table(list(map(list, self.scores)), headers=["setting", "validation score"]))
         current.card.append(Image.from_matplotlib(common.plot_scores(self.scores)))
         current.card.append(Image.from_matplotlib(common.plot_confusion(self.confusion)))
         self.next(self.end)

@@ -26,3 +26,5 @@ def test_join_keeps_the_best_candidate_by_its_score(mf_step: Callable[..., Any])
     names = ("split", "params", "score", "model")
     result = mf_step("TrainFlow/join", inputs=[{name: task[name] for name in names} for task in fitted])
     assert result.artifacts["params"] == settings[0]
+    report = mf_step("TrainFlow/evaluate", inputs={**result.artifacts, "split": split})
+    assert "2 rows: setting, validation score" in repr(report.cards)  # Metaflow drops the rows that are not lists

@@ -40,7 +40,9 @@ def flow_options(flow: Any, identity: Identity, given: Mapping[str, Any]) -> dic
         if _key(name) not in known:
             raise NotFoundError(
                 f"No decorator of {flow.name} has the option {name}.",
-                did_you_mean(_key(name), sorted(known), f"options of the decorators of {flow.name}"),
+                did_you_mean(_key(name), sorted(known), f"options of the decorators of {flow.name}")
+                if known
+                else "None of its decorators has options: leave it out.",
             )
         values[_key(name)] = _converted(name, value, known[_key(name)])
     return values
