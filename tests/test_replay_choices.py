@@ -190,6 +190,22 @@ def test_step_is_replayed_without_its_pins_where_that_is_asked_for_and_says_so()
     assert kit.run_step("PinnedFlow/end").notes == ()
 
 
+def test_step_that_needs_an_image_or_a_gpu_of_its_own_is_refused(recorded: Path) -> None:
+    file = recorded / "flows" / "order.py"
+    before = file.read_text()
+    file.write_text(
+        before.replace("import FlowSpec", "import FlowSpec, kubernetes").replace(
+            "@step\n    def end", '@kubernetes(image="mine:1", gpu=2)\n    @step\n    def end'
+        )
+    )
+    try:
+        with pytest.raises(kit.KitError, match=r"end runs on @kubernetes with the image mine:1 and 2 GPU\(s\)\."):
+            kit.run_step("OrderFlow/end")
+        assert "here it ran without" in kit.run_step("OrderFlow/end", unpinned=True).notes[-1]
+    finally:
+        file.write_text(before)
+
+
 @pytest.mark.parametrize("seed", ["3", "5", "8"])
 def test_join_that_looks_at_the_order_of_its_branches_gets_the_recorded_one(recorded: Path, seed: str) -> None:
     join = f"OrderFlow/{(recorded / f'run of seed {seed}').read_text()}/join"

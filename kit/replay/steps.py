@@ -30,6 +30,7 @@ from kit.runs import Runs
 __all__ = ["Request", "chosen", "run_step"]
 
 PINNING = frozenset({"pypi", "conda"})
+REMOTE = frozenset({"batch", "kubernetes"})
 ORDERS_SECONDS = 3.0  # for all the orders of a join's branches; one that takes longer is tried in one alone
 
 
@@ -162,6 +163,11 @@ def _pin_notes(loaded: LoadedFlow, job: Job, steps: list[str], unpinned: bool) -
     unmet = replacements(pins(loaded))
     recorded = (plain(job.inputs[0], "_graph_info") or {}).get("steps", {})
     for step in steps:
+        elsewhere = _elsewhere(getattr(loaded.cls, step))
+        if elsewhere and not unpinned:
+            raise ReplayError(f"{step} {elsewhere}.", "Replay it with what is here: --unpinned (unpinned=True).")
+        if elsewhere:
+            yield f"{step} {elsewhere}: here it ran without."
         if step not in unmet:
             continue
         pinned = [
@@ -175,6 +181,17 @@ def _pin_notes(loaded: LoadedFlow, job: Job, steps: list[str], unpinned: bool) -
                 "Install them with %mf_install_deps, or replay with what is here: --unpinned (unpinned=True).",
             )
         yield f"{step} pins other packages than this kernel has: {unmet[step]}."
+
+
+def _elsewhere(step: Any) -> str:
+    """Say what a step's own place has that this process has not: an image, GPUs; "" where there is nothing."""
+    for decorator in step.decorators:
+        wanted = decorator.attributes if decorator.name in REMOTE else {}
+        found = [f"the image {wanted['image']}"] if wanted.get("image") else []
+        found += [f"{wanted['gpu']} GPU(s)"] if wanted.get("gpu") else []
+        if found:
+            return f"runs on @{decorator.name} with {' and '.join(found)}"
+    return ""
 
 
 def _in_recorded_order(
