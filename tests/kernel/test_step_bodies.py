@@ -103,7 +103,8 @@ def test_error_in_the_cell_shows_the_line_of_the_cell(kernel: Kernel) -> None:
     assert output.error == "ZeroDivisionError: division by zero"
     assert "line 3" in output.traceback
     assert "self.upper / 0" in output.traceback
-    assert "site-packages" not in output.traceback
+    assert "metaflow" not in output.traceback
+    assert "kit/replay" not in output.traceback
 
 
 def test_cell_that_does_not_parse_is_a_syntax_error_at_its_line(kernel: Kernel) -> None:
