@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kit.session import artifacts, run_step
 
 __version__ = "0.1.0"
+METAFLOW_PACKAGE_POLICY = "include"  # into a flow's code package, so that its steps have it on other machines
 __all__ = ["KitError", "artifacts", "install_dependencies", "run_step"]
 
 _HOMES = {

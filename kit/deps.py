@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from importlib.machinery import ModuleSpec, PathFinder
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from kit.errors import RequirementError
@@ -36,8 +36,8 @@ __all__ = [
     "redact",
 ]
 
-State: TypeAlias = Literal["met", "missing", "unmet", "skipped"]
-Action: TypeAlias = Literal["keep", "install", "replace", "skip"]
+State = Literal["met", "missing", "unmet", "skipped"]
+Action = Literal["keep", "install", "replace", "skip"]
 _ACTIONS: dict[State, Action] = {"met": "keep", "missing": "install", "unmet": "replace", "skipped": "skip"}
 
 
@@ -141,7 +141,7 @@ def install_dependencies(
             f"the installer succeeded, but {_complaints(unfit)}",
             "Compare the import name with what the distribution brings: {'sklearn': 'scikit-learn==1.5.2'}.",
         )
-    return tuple(replace(new, had=old.had, action=old.action) for old, new in zip(before, after, strict=True))
+    return tuple(map(lambda old, new: replace(new, had=old.had, action=old.action), before, after))
 
 
 def _complaints(states: Sequence[DependencyState]) -> str:

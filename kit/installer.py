@@ -27,7 +27,7 @@ try:
 except ImportError:  # Windows: uv has a lock of its own there
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["RETRY_PAUSES", "environment_lock", "find_uv", "install", "refuse_managed_python"]
+__all__ = ["RETRY_PAUSES", "environment_lock", "find_uv", "install", "refuse_managed_python", "run"]
 
 RETRY_PAUSES = (1.0, 4.0)  # seconds before the second and the third attempt, after a network failure
 
@@ -87,7 +87,7 @@ def install(arguments: Sequence[str], replaced: Sequence[str], label: str, *, qu
     commands = _commands(arguments, replaced)
     _say(f"kit: installing {label} ...", quiet)
     for command in commands:
-        _run(command, label, quiet)
+        run(command, label, quiet=quiet)
 
 
 def find_uv() -> str | None:
@@ -116,8 +116,21 @@ def _commands(arguments: Sequence[str], replaced: Sequence[str]) -> list[list[st
     return [*forced, [*pip, "--", *arguments]]
 
 
-def _run(command: Sequence[str], label: str, quiet: bool) -> None:
-    """Run an installer, again after a pause while the network is what fails."""
+def run(command: Sequence[str], label: str, *, quiet: bool, keep_open: Sequence[int] = ()) -> str:
+    """Run an installer, again after a pause while the network is what fails.
+
+    Args:
+        command: The command, as a list of arguments.
+        label: What is installed, as it may be shown.
+        quiet: Print no line.
+        keep_open: File descriptors that the installer inherits: a lock is then held as long as it lives.
+
+    Returns:
+        What it said, without credentials.
+
+    Raises:
+        RequirementError: It failed; `details` holds all that it said.
+    """
     # Few retries of the installers' own, as kit repeats the whole; and git asks nobody for a password.
     environment = {"UV_HTTP_RETRIES": "1", "PIP_RETRIES": "1", **os.environ, "GIT_TERMINAL_PROMPT": "0"}
     for pause in (*RETRY_PAUSES, None):
@@ -130,14 +143,15 @@ def _run(command: Sequence[str], label: str, quiet: bool) -> None:
                 encoding="utf-8",
                 errors="replace",
                 env=environment,
+                pass_fds=keep_open,
                 check=False,
             )
         except OSError as error:
             message = f"{command[0]} cannot be run: {error.strerror}"
             raise RequirementError(message, "Install uv (or pip) anew.") from None
-        if done.returncode == 0:
-            return
         output = redact(done.stdout)
+        if done.returncode == 0:
+            return output
         words = _last_words(output)
         network = _network_words(output, words)
         if network is None:
@@ -154,6 +168,7 @@ def _run(command: Sequence[str], label: str, quiet: bool) -> None:
             )
         _say(f"kit: the network fails, trying again in {pause:g} s ({network})", quiet)
         time.sleep(pause)
+    raise AssertionError  # the last round returns or raises
 
 
 def _network_words(output: str, words: str) -> str | None:

@@ -13,10 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from kit.errors import RequirementError
+
+if TYPE_CHECKING:
+    from typing import TypeAlias  # not in the Python 3.9 of a step's own environment
 
 __all__ = ["Requirement", "Spec", "packaging_module", "parse_words", "read_file", "read_spec", "redact"]
 
