@@ -86,6 +86,7 @@ class KitMagics(Magics):
         help="an option of a flow decorator, such as branch=test",
     )
     @argument("--unpinned", action="store_true", help="run with other packages than the step pins, where it does")
+    @argument("--isolated", action="store_true", help="in the step's own pinned environment, as another process")
     @argument("--push", action="store_true", help="put the artifacts that the step set into the notebook")
     @argument("--successful", action="store_true", help="the latest run that succeeded, where no run is named")
     @argument(
@@ -123,6 +124,7 @@ class KitMagics(Magics):
             attempt=args.attempt,
             flow_options=dict(map(_assignment, args.flow_options)),
             unpinned=args.unpinned,
+            isolated=args.isolated,
             body=body,
         )
 

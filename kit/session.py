@@ -127,6 +127,7 @@ def run_step(
     attempt: int | None = None,
     flow_options: Mapping[str, Any] | None = None,
     unpinned: bool = False,
+    isolated: bool = False,
     successful: bool = False,
 ) -> StepResult:
     """Replay a recorded task of a flow in this process, on its recorded inputs, and compare what comes out.
@@ -144,6 +145,7 @@ def run_step(
         attempt: The number of the attempt (`current.retry_count`), counted from 0; the recorded one by default.
         flow_options: Options of flow decorators, such as {"branch": "test"} of @project; Metaflow does not record them.
         unpinned: Whether the step may run with other packages than it pins.
+        isolated: Whether the step runs in its own pinned environment, as another process, which is built if need be.
         successful: Whether a run that is left out is the latest that succeeded.
 
     Returns:
@@ -166,6 +168,7 @@ def run_step(
         attempt=attempt,
         flow_options=dict(flow_options or {}),
         unpinned=unpinned,
+        isolated=isolated,
         inputs=inputs,
     )
     return session().run_step(pathspec, request, successful).result

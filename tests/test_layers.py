@@ -13,11 +13,12 @@ MAX_LINES = 400
 # Each row imports only rows above it (and a room's modules each other): no arrow points back up.
 LAYERS = (
     {"blame", "errors", "model", "internals"},
-    {"words", "flowscan", "records", "requirements", "views"},
+    {"words", "flowscan", "records", "requirements", "interpreters", "installed", "views"},
     {"project", "installer", "flowfile"},
-    {"runs", "deps", "pins", "reload"},
-    {"resolve", "lineage", "flowrun"},
-    {"artifact_table", "comparison"},
+    {"preflight", "envs"},
+    {"runs", "deps", "pins", "locks", "reload"},
+    {"resolve", "lineage", "flowrun", "stepenvs"},
+    {"artifact_table", "comparison", "kernels", "pinned"},
     {"replay"},
     {"session", "cells"},
     {"magics", "complete", "regression"},
@@ -93,7 +94,7 @@ def test_the_core_does_without_ipython(module):
 
 
 def test_steps_import_the_reading_of_requirements_where_little_else_is_installed():
-    for module in ("", "errors", "requirements", "deps", "installer"):
+    for module in ("", "errors", "requirements", "deps", "installer", "preflight"):
         outside = {name.split(".")[0] for name in imports(module, late=False)} - set(sys.stdlib_module_names) - {"kit"}
         assert outside == set(), f"kit.{module}"
 

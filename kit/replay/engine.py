@@ -28,7 +28,7 @@ from kit.replay.streams import teed
 from kit.replay.task import Stopped, one_node
 from kit.runs import Runs
 
-__all__ = ["Bound", "Replay", "bind", "load", "replay"]
+__all__ = ["Bound", "Replay", "bind", "load", "replay", "working_folder"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def replay(
     __tracebackhide__ = True
     done: list[StepResult] = []
     with flowfile.as_script(loaded.module), no_card_process(), job.identity.worn():
-        os.chdir(_working_folder(runs, job.run.store))
+        os.chdir(working_folder(runs, job.run.store))
         prepared = Prepared(runs, job, loaded, settings, blobs)
         with one_node(prepared.mapper_tasks), teed() as printed:
             started = time.perf_counter()
@@ -121,7 +121,7 @@ class Bound:
 def bind(runs: Runs, job: Job, loaded: LoadedFlow, settings: Settings, blobs: Blobs) -> Bound:
     """Make everything ready for a step's body, and stop there; takes what `replay` takes."""
     with flowfile.as_script(loaded.module), no_card_process(), job.identity.worn():
-        os.chdir(_working_folder(runs, job.run.store))
+        os.chdir(working_folder(runs, job.run.store))
         prepared = Prepared(runs, job, loaded, settings, blobs)
         runner = prepared.runner
         runner.stops_before_body = True
@@ -148,7 +148,7 @@ def _current_here() -> Any:
     return here
 
 
-def _working_folder(runs: Runs, store: str) -> Path:
+def working_folder(runs: Runs, store: str) -> Path:
     """Give the folder that the run was most likely started in: the one in the project that holds its `.metaflow`."""
     folder, root = Path(store).parent, runs.project.root
     return folder if root in folder.parents and folder.is_dir() else root

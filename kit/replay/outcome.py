@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from kit.comparison.difference import differences
 from kit.comparison.equality import equal
 from kit.model import LazyArtifacts, StepResult
 from kit.records import type_name
+from kit.replay.job import Job
 from kit.replay.prepare import Prepared
 from kit.replay.streams import Printed
 
 __all__ = ["assigned", "outcome"]
 
 
+class Finished(Protocol):
+    """A task that has run, in this process or in another."""
+
+    job: Job
+    runner: Any  # its flow, and what the step's body raised
+
+    @property
+    def output(self) -> Any:
+        """What the step left: Metaflow's TaskDataStore of the task, to be read."""
+
+    def recorded_artifact(self, name: str) -> Any:
+        """Load what the recorded task left under a name."""
+
+
 def outcome(
-    prepared: Prepared,
+    prepared: Finished,
     seconds: float,
     printed: Printed,
     cards: Mapping[str, Any],
@@ -67,7 +82,7 @@ def outcome(
     )
 
 
-def _types(prepared: Prepared, added: frozenset[str], missing: frozenset[str]) -> dict[str, str]:
+def _types(prepared: Finished, added: frozenset[str], missing: frozenset[str]) -> dict[str, str]:
     """Name the types of the artifacts that only one side has, as the datastore knows them: nothing is loaded."""
     before = prepared.job.recorded.artifacts if prepared.job.recorded else ()
     after = prepared.output.ds_metadata["info"]

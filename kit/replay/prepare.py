@@ -22,7 +22,7 @@ from kit.replay.stores import Blobs, ReplayFlowStore
 from kit.replay.task import ReplayTask, node_environment, null_metadata
 from kit.runs import Runs
 
-__all__ = ["Prepared", "Settings"]
+__all__ = ["LEFT_OUT", "Prepared", "Settings", "retries"]
 
 # Where a step runs, and in which environment, is not part of a replay in this process.
 LEFT_OUT = frozenset({"pypi", "pypi_base", "conda", "conda_base", "uv_base", "batch", "kubernetes"})
@@ -96,7 +96,7 @@ class Prepared:
             input_paths=[ds.pathspec for ds in job.inputs],
             split_index=job.split,
             retry_count=self.attempt,
-            max_user_code_retries=_retries(getattr(self.runner.flow, step).decorators),
+            max_user_code_retries=retries(getattr(self.runner.flow, step).decorators),
         )
 
     @cached_property
@@ -259,7 +259,7 @@ class Prepared:
                 os.environ.update({key: str(value) for key, value in decorator.attributes["vars"].items()})
 
 
-def _retries(decorators: list[Any]) -> int:
+def retries(decorators: list[Any]) -> int:
     """Give how often the user's code would be retried, as the scheduler computes it (metaflow.runtime.Task)."""
     counts = [decorator.step_task_retry_count()[0] for decorator in decorators]
     return max([count for count in counts if count is not None], default=0)

@@ -46,6 +46,7 @@ class Request:
         attempt: The number of the attempt, counted from 0; the recorded one by default.
         flow_options: Options of flow decorators, such as {"branch": "test"}.
         unpinned: Whether the step may run with other packages than it pins.
+        isolated: Whether the step runs in its own pinned environment, as another process.
         body: What stands in for the step's body.
         inputs: What the task takes in, where no run is to be read: artifacts by name; a list of them for a join.
     """
@@ -57,6 +58,7 @@ class Request:
     attempt: int | None = None
     flow_options: Mapping[str, Any] = field(default_factory=dict)
     unpinned: bool = False
+    isolated: bool = False
     body: Body | None = None
     inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
 
@@ -81,7 +83,10 @@ def run_step(runs: Runs, target: Target, request: Request) -> Replay:
         job, loaded, settings, blobs, notes = chosen(runs, target, request)
         graph = loaded.cls._graph
         lasting = {name: value for name, value in request.overrides.items() if hasattr(loaded.cls, name)}
-        done = _in_recorded_order(runs, job, loaded, settings, blobs, notes)
+        if not request.isolated:
+            done = _in_recorded_order(runs, job, loaded, settings, blobs, notes)
+    if request.isolated:
+        return _isolated(runs, job, loaded, settings, blobs, notes, request)
     if request.to is None:
         return done
     later = Settings(lasting, None, request.flow_options)
@@ -92,6 +97,26 @@ def run_step(runs: Runs, target: Target, request: Request) -> Replay:
             return replay(runs, job, load(runs, job.run.flow, job.step), later, blobs)
 
     return Walk(runs, job.run, graph, go_on).go(job, done, request.to)
+
+
+def _isolated(
+    runs: Runs,
+    job: Job,
+    loaded: LoadedFlow,
+    settings: Settings,
+    blobs: Blobs,
+    notes: Sequence[str],
+    request: Request,
+) -> Replay:
+    __tracebackhide__ = True
+    from kit.replay.isolated import replay_isolated  # no other replay needs environments
+
+    if request.to is not None:
+        raise ReplayError(
+            "--isolated replays one step, and does not go on to others.",
+            "Leave --to out, or replay without --isolated.",
+        )
+    return replay_isolated(runs, job, loaded, settings, blobs, notes)
 
 
 def chosen(runs: Runs, target: Target, request: Request) -> tuple[Job, LoadedFlow, Settings, Blobs, list[str]]:
@@ -107,7 +132,7 @@ def chosen(runs: Runs, target: Target, request: Request) -> tuple[Job, LoadedFlo
     graph = loaded.cls._graph
     job, said = _job(runs, target, request, graph)
     steps = between(graph, job.step, request.to) if request.to else [job.step]
-    notes = [*filter(None, (target.note, said)), *_pin_notes(loaded, job, steps, request.unpinned)]
+    notes = [*filter(None, (target.note, said)), *_pin_notes(loaded, job, steps, request)]
     blobs = Blobs(runs.datastore(job.run.flow, job.run.store).ca_store, keep=request.to is not None)
     settings = Settings(request.overrides, request.attempt, request.flow_options, request.body)
     return job, loaded, settings, blobs, notes
@@ -155,12 +180,12 @@ def _asked_for(place: Place, index: tuple[int, ...], request: Request) -> bool:
     return request.value is None or (bool(index) and request.value in values[index[-1] : index[-1] + 1])
 
 
-def _pin_notes(loaded: LoadedFlow, job: Job, steps: list[str], unpinned: bool) -> Iterator[str]:
+def _pin_notes(loaded: LoadedFlow, job: Job, steps: list[str], request: Request) -> Iterator[str]:
     """Say which pins are not met; refuse where the recorded run had them.
 
     A run of `--environment=unpinned` set them aside, and its graph does not name them.
     """
-    unmet = replacements(pins(loaded))
+    unmet = {} if request.isolated else replacements(pins(loaded))
     recorded = (plain(job.inputs[0], "_graph_info") or {}).get("steps", {})
     for step in steps:
         elsewhere = _elsewhere(getattr(loaded.cls, step))
@@ -175,10 +200,11 @@ def _pin_notes(loaded: LoadedFlow, job: Job, steps: list[str], unpinned: bool) -
             for decorator in recorded.get(step, {}).get("decorators", ())
             if decorator["name"] in PINNING and not decorator["attributes"].get("disabled")
         ]
-        if pinned and not unpinned:
+        if pinned and not request.unpinned:
             raise ReplayError(
                 f"{step} pins other packages than this kernel has: {unmet[step]}.",
-                "Install them with %mf_install_deps, or replay with what is here: --unpinned (unpinned=True).",
+                f"Replay it in its own environment: --isolated. Or with what is here: --unpinned. Or install its pins: "
+                f"%mf_install_deps --flow {loaded.info.name} --step {step}",
             )
         yield f"{step} pins other packages than this kernel has: {unmet[step]}."
 

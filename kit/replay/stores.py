@@ -98,6 +98,10 @@ class Blobs:
         if rest:
             yield from self._recorded.load_blobs(rest, force_raw=force_raw)
 
+    def keep(self, key: str, blob: bytes) -> None:
+        """Take a pickle that another process has made."""
+        self._made[key] = blob
+
     def put(self, name: str, value: Any) -> tuple[str, dict[str, Any]]:
         """Take a value as an artifact; gives its key and what Metaflow records about it.
 

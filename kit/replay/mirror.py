@@ -1,0 +1,93 @@
+"""A local datastore in a temporary folder that looks like a recorded one, and takes what one task writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["mirror", "override"]
+
+OWN_FOLDERS = "mf."  # such as mf.cards: where a task would write to, so not mirrored
+
+
+def mirror(root: Path, copy: Path, task: tuple[str, str, str, str]) -> None:
+    """Link what a datastore holds into another folder, but for one task.
+
+    What a task may write beside is copied (`_meta` on its way) or a folder of its own (the blobs), so that nothing gets
+    into the original.
+
+    Args:
+        root: The datastore: a `.metaflow` folder.
+        copy: The folder to make.
+        task: Flow, run, step and id of the task that is not to be there.
+    """
+    source, target = root, copy
+    for depth, name in enumerate(task):
+        target.mkdir(parents=True, exist_ok=True)
+        for entry in os.scandir(source) if source.is_dir() else ():
+            if entry.name == name or entry.name.startswith(OWN_FOLDERS):
+                continue
+            if entry.name == "_meta":
+                shutil.copytree(entry.path, target / entry.name)
+            elif depth == 1 and entry.name == "data":
+                _link_blobs(Path(entry.path), target / entry.name)
+            else:
+                os.symlink(entry.path, target / entry.name)
+        source, target = source / name, target / name
+    _register(copy, task)
+
+
+def override(
+    copy: Path, task: tuple[str, str, str, str], attempt: int, given: Mapping[str, tuple[str, dict[str, Any]]]
+) -> None:
+    """Let other pickles stand for artifacts of a mirrored task.
+
+    Args:
+        copy: The mirror.
+        task: Flow, run, step and id of the task.
+        attempt: Its attempt.
+        given: Keys of pickles, and what Metaflow records about each, by the names of the artifacts.
+    """
+    folder = copy.joinpath(*task)
+    _make_own(copy, folder)
+    file = folder / f"{attempt}.data.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    for name, (key, info) in given.items():
+        content["objects"][name], content["info"][name] = key, info
+    file.unlink()
+    file.write_text(json.dumps(content), encoding="utf-8")
+
+
+def _register(copy: Path, task: tuple[str, str, str, str]) -> None:
+    """Record step and task in the local metadata, as Metaflow's scheduler does before a task begins."""
+    flow, run, step, task_id = task
+    names, values = ("flow_id", "run_number", "step_name", "task_id"), (flow, run, step, task_id)
+    base = json.loads(copy.joinpath(flow, run, "_meta", "_self.json").read_text(encoding="utf-8"))
+    for depth in (3, 4):
+        file = copy.joinpath(*task[:depth], "_meta", "_self.json")
+        if not file.exists():
+            file.parent.mkdir(parents=True)
+            file.write_text(json.dumps({**base, **dict(zip(names[:depth], values, strict=False))}), encoding="utf-8")
+
+
+def _make_own(copy: Path, folder: Path) -> None:
+    """Replace the link on the way to a folder by folders of links."""
+    for place in reversed([folder, *folder.parents]):
+        if copy in place.parents and place.is_symlink():
+            source = Path(os.readlink(place))
+            place.unlink()
+            place.mkdir()
+            for entry in os.scandir(source):
+                os.symlink(entry.path, place / entry.name)
+
+
+def _link_blobs(source: Path, target: Path) -> None:
+    for group in os.scandir(source):
+        folder = target / group.name
+        folder.mkdir(parents=True)
+        for blob in os.scandir(group.path):
+            os.symlink(blob.path, folder / blob.name)
