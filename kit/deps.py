@@ -93,7 +93,13 @@ def probe(requirements: Iterable[Requirement]) -> tuple[DependencyState, ...]:
 
 
 def install_dependencies(
-    spec: Spec, *, upgrade: bool = False, check: bool = False, dry_run: bool = False, quiet: bool = False
+    spec: Spec,
+    *,
+    upgrade: bool = False,
+    check: bool = False,
+    dry_run: bool = False,
+    quiet: bool = False,
+    from_source: bool = False,
 ) -> tuple[DependencyState, ...]:
     """Bring requirements to the running interpreter, with uv where it is, else with pip.
 
@@ -106,6 +112,7 @@ def install_dependencies(
         check: Install nothing; raise if anything is not met.
         dry_run: Install nothing; return how things stand and what would be done.
         quiet: Print no line while installing.
+        from_source: Build what has no wheels for this Python, instead of refusing what another Python could have.
 
     Returns:
         One state a requirement: as it is now, with the version it had before and what was done.
@@ -130,7 +137,7 @@ def install_dependencies(
         states = probe(requirements)  # another process may have installed them while this one waited
         _refuse_replacing(states, upgrade)
         if any(state.state in ("missing", "unmet") for state in states):
-            _install(states, quiet)
+            _install(states, quiet, from_source)
     importlib.invalidate_caches()
     if site.ENABLE_USER_SITE and site.getusersitepackages() not in sys.path:
         site.addsitedir(site.getusersitepackages())  # the first user install makes the folder
@@ -156,8 +163,8 @@ def _refuse_replacing(states: Sequence[DependencyState], upgrade: bool) -> None:
         )
 
 
-def _install(states: Sequence[DependencyState], quiet: bool) -> None:
-    from kit import installer  # here, so that what is met does not pay for it
+def _install(states: Sequence[DependencyState], quiet: bool, from_source: bool) -> None:
+    from kit import installer, preflight  # here, so that what is met does not pay for it
 
     def pick(*wanted: State) -> list[Requirement]:
         return [state.requirement for state in states if state.state in wanted]
@@ -165,12 +172,19 @@ def _install(states: Sequence[DependencyState], quiet: bool) -> None:
     todo = pick("missing", "unmet")
     # A pin that holds is passed along: the resolver must not break it to satisfy the others.
     held = [requirement for requirement in pick("met") if requirement.specifier and not requirement.url]
-    installer.install(
-        list(dict.fromkeys(requirement.argument for requirement in [*todo, *held])),
-        [requirement.argument for requirement in pick("unmet") if requirement.url],
-        ", ".join(requirement.label for requirement in todo),
-        quiet=quiet,
-    )
+    arguments = list(dict.fromkeys(requirement.argument for requirement in [*todo, *held]))
+    replaced = [requirement.argument for requirement in pick("unmet") if requirement.url]
+    label = ", ".join(requirement.label for requirement in todo)
+    if not from_source and any(requirement.url for requirement in todo):  # which wheels alone would leave out
+        preflight.refuse_impossible([*todo, *held])
+        from_source = True
+    try:
+        installer.install(arguments, replaced, label, quiet=quiet, wheels_only=not from_source)
+    except RequirementError as error:
+        if from_source or not preflight.lacks_wheels(error.details):
+            raise
+        preflight.refuse_impossible([*todo, *held], error.details)
+        installer.install(arguments, replaced, label, quiet=quiet)
 
 
 def _probe_one(requirement: Requirement, within: tuple[Requirement, ...] = ()) -> DependencyState:

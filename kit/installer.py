@@ -27,8 +27,17 @@ try:
 except ImportError:  # Windows: uv has a lock of its own there
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["RETRY_PAUSES", "environment_lock", "find_uv", "install", "refuse_managed_python", "run"]
+__all__ = [
+    "RETRY_PAUSES",
+    "WHEELS_ONLY",
+    "environment_lock",
+    "find_uv",
+    "install",
+    "refuse_managed_python",
+    "run",
+]
 
+WHEELS_ONLY = ["--only-binary", ":all:"]
 RETRY_PAUSES = (1.0, 4.0)  # seconds before the second and the third attempt, after a network failure
 
 # What uv, pip and git say when the network, and not the requirement, is at fault.
@@ -72,7 +81,9 @@ def environment_lock(*, quiet: bool) -> Iterator[None]:
         yield
 
 
-def install(arguments: Sequence[str], replaced: Sequence[str], label: str, *, quiet: bool) -> None:
+def install(
+    arguments: Sequence[str], replaced: Sequence[str], label: str, *, quiet: bool, wheels_only: bool = False
+) -> None:
     """Install into the running interpreter.
 
     Args:
@@ -80,11 +91,12 @@ def install(arguments: Sequence[str], replaced: Sequence[str], label: str, *, qu
         replaced: Those of them that are URLs of what is installed from elsewhere, or at another revision.
         label: What is installed, as it may be shown.
         quiet: Print no line.
+        wheels_only: Build nothing from source; uv alone can find that out before it touches anything.
 
     Raises:
         RequirementError: There is no installer, or it failed; `details` holds all that it said.
     """
-    commands = _commands(arguments, replaced)
+    commands = _commands(arguments, replaced, wheels_only)
     _say(f"kit: installing {label} ...", quiet)
     for command in commands:
         run(command, label, quiet=quiet)
@@ -97,12 +109,13 @@ def find_uv() -> str | None:
     return shutil.which("uv")
 
 
-def _commands(arguments: Sequence[str], replaced: Sequence[str]) -> list[list[str]]:
+def _commands(arguments: Sequence[str], replaced: Sequence[str], wheels_only: bool) -> list[list[str]]:
     # Where the environment is not this user's to write, pip can install into the user's own folder; uv cannot.
     for_user = sys.prefix == sys.base_prefix and not os.access(sysconfig.get_path("purelib"), os.W_OK)
     uv = None if for_user else find_uv()
     if uv:
         options = ["--python", sys.executable, "--color", "never", "--no-progress"]
+        options += WHEELS_ONLY if wheels_only else []
         return [[uv, "pip", "install", *options, "--", *arguments]]
     if importlib.util.find_spec("pip") is None:
         raise RequirementError(
