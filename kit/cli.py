@@ -68,6 +68,49 @@ def test(
     sys.exit(0 if outcome.passed else 1)
 
 
+@main.group()
+def env() -> None:
+    """The environments of steps: what --environment=pypi-uv and --isolated build."""
+
+
+@env.command("list")
+def list_environments() -> None:
+    """List the environments of this user."""
+    from kit import envs
+
+    for one in envs.environments():
+        asked = ", ".join(one.requirements)
+        click.echo(f"{one.key}  Python {one.python}  {len(one.packages)} packages  {one.folder}\n    {asked}")
+
+
+@env.command("remove")
+@click.argument("keys", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Remove them all.")
+def remove_environments(keys: tuple[str, ...], everything: bool) -> None:
+    """Remove environments by their KEYS, as `kit env list` gives them, or the beginnings of these."""
+    from kit import envs
+
+    if not keys and not everything:
+        raise click.UsageError("name the keys of environments, or --all")
+    for one in envs.remove(None if everything else keys, say=click.echo):
+        click.echo(f"removed {one.key}")
+
+
+@env.command("lock")
+@click.argument("flow")
+def lock_environments(flow: str) -> None:
+    """Write the resolved pins of FLOW's steps beside its file: runs with --environment=pypi-uv then use these."""
+    from kit import envs, flowfile, locks, stepenvs
+
+    loaded = flowfile.load(find_project().flow(flow))
+    specs = stepenvs.asked(loaded)
+    built = envs.build_all(specs, say=click.echo)
+    path = locks.write(loaded.info.file, {step: (spec, built[step]) for step, spec in specs.items()})
+    for step in specs:
+        click.echo(f"{step}: {len(built[step].packages)} packages for Python {built[step].python}")
+    click.echo(f"written to {path}")
+
+
 def _start(notebooks: tuple[str, ...]) -> Path:
     """Give the folder whose project is meant: the one of the first notebook that is there, else this one."""
     named = next((Path(name).resolve() for name in notebooks if Path(name).exists()), None)

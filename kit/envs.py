@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import json
 import os
 import shutil
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.errors import NotFoundError, RequirementError, did_you_mean
-from kit.requirements import read_spec, redact
+from kit.requirements import pin_text, read_spec, redact
 
 if TYPE_CHECKING:
     from kit.interpreters import Interpreter
@@ -31,7 +33,17 @@ try:
 except ImportError:  # Windows: Metaflow does not run there either, but kit imports
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Environment", "EnvironmentSpec", "build", "build_all", "environments", "known", "remove", "spec_of"]
+__all__ = [
+    "Environment",
+    "EnvironmentSpec",
+    "build",
+    "build_all",
+    "environments",
+    "known",
+    "linked_packages",
+    "remove",
+    "spec_of",
+]
 
 CACHE_VARIABLE = "KIT_CACHE"  # another folder for what kit keeps
 _RECORD = "kit-environment.json"
@@ -104,11 +116,7 @@ def spec_of(python: str | None, packages: Mapping[str, str]) -> EnvironmentSpec:
     Raises:
         RequirementError: One of them cannot be read, or asks for what kit refuses.
     """
-    texts = []
-    for name, version in packages.items():
-        version = str(version).strip()
-        glue = "" if not version or version[0] in "<>!~=" else " " if version[0] == "@" else "=="
-        texts.append(f"{name}{glue}{version}")
+    texts = [pin_text(name, version) for name, version in packages.items()]
     return EnvironmentSpec(python or None, tuple(sorted(one.argument for one in read_spec(texts))))
 
 
@@ -312,3 +320,39 @@ def _discard(folder: Path) -> None:
         shutil.rmtree(trash, ignore_errors=True)
         os.rename(folder, trash)
         shutil.rmtree(trash, ignore_errors=True)
+
+
+def linked_packages(environment: Environment, names: Iterable[str]) -> Path:
+    """Make a folder through which an environment imports packages of this one, and nothing else of it.
+
+    Args:
+        environment: The environment.
+        names: The names of the packages.
+
+    Returns:
+        The folder, for PYTHONPATH; the same one for the same packages, since byte code is kept by its path.
+    """
+    folder = environment.folder / "kit-code"
+    links = dict(link for name in names for link in _links(name))
+    named = hashlib.sha256(repr(sorted(links.items())).encode()).hexdigest()[:12]
+    if not (folder / named).exists():
+        folder.mkdir(exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=folder))
+        for name, place in links.items():
+            (made / name).parent.mkdir(exist_ok=True)
+            (made / name).symlink_to(place)
+        with contextlib.suppress(OSError):  # another process was faster
+            made.rename(folder / named)
+    return folder / named
+
+
+def _links(name: str) -> Iterator[tuple[str, Path]]:
+    """Give where a package is; of a namespace package, where the folders in it are."""
+    package = importlib.import_module(name)
+    if package.__file__:
+        yield name, Path(package.__file__).parent
+        return
+    for place in map(Path, package.__path__):
+        for part in place.iterdir() if place.is_dir() else ():
+            if part.is_dir() and not part.name.startswith("__"):
+                yield f"{name}/{part.name}", part

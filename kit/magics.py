@@ -18,10 +18,9 @@ from kit.artifact_table import ArtifactTable, RunTable
 from kit.errors import ArgumentError
 from kit.model import OWN_ARTIFACTS, StepResult
 from kit.reload import Reloader
-from kit.views import Displayed
-from kit.views.page import Page
 
 if TYPE_CHECKING:
+    from kit import kernels, pinned
     from kit.replay import Body, Request, StepInputs
 
 __all__ = ["KitMagics"]
@@ -140,18 +139,27 @@ class KitMagics(Magics):
     @magic_arguments()
     @argument("requirements", nargs="*", help="requirements, or import_name=requirement")
     @argument("-r", dest="files", metavar="FILE", action="append", default=[], help="a requirements file")
+    @argument("--flow", metavar="FLOW[/RUN]", help="the pins of a flow: of its file, or of a recorded run")
+    @argument("--step", metavar="STEP", help="of this step of the flow alone")
     @argument("--check", action="store_true", help="install nothing; fail if anything is missing")
     @argument("--dry-run", action="store_true", help="install nothing; show what would be")
     @argument("--upgrade", action="store_true", help="replace versions that do not fit")
+    @argument("--from-source", action="store_true", help="build what has no wheels for this Python")
+    @argument("--isolated", action="store_true", help="in an environment of its own, registered as a Jupyter kernel")
     @line_magic
-    def mf_install_deps(self, line: str) -> DependencyTable:
-        """Install pinned requirements into this kernel, where they are not there yet."""
+    def mf_install_deps(self, line: str) -> pinned.Installed | kernels.Registered:
+        """Install pinned requirements into this kernel, or into a kernel of their own, where they are not there yet."""
         args = self._parse(self.mf_install_deps, line)
-        requirements = [*deps.parse_words(args.requirements), *chain.from_iterable(map(deps.read_file, args.files))]
-        if not requirements:
-            raise ArgumentError("%mf_install_deps needs requirements.", "Name some, or a file: -r requirements.txt.")
-        states = deps.install_dependencies(requirements, upgrade=args.upgrade, check=args.check, dry_run=args.dry_run)
-        return DependencyTable(states)
+        from kit import kernels, pinned
+
+        wanted = [*deps.parse_words(args.requirements), *chain.from_iterable(map(deps.read_file, args.files))]
+        found = pinned.flow_pins(self.session.runs, args.flow, args.step) if args.flow else ()
+        if not wanted and not args.flow:
+            raise ArgumentError("%mf_install_deps needs requirements.", "Name some, -r FILE, or --flow FLOW.")
+        if args.isolated:
+            return kernels.register(wanted, found, "/".join(filter(None, (args.flow, args.step))))
+        options = {name: getattr(args, name) for name in ("upgrade", "check", "dry_run", "from_source")}
+        return pinned.install(wanted, found, **options)
 
     def _parse(self, magic: Callable[..., Any], line: str) -> argparse.Namespace:
         """Parse a line by the magic's own parser; also reloads what has changed, before the magic looks at it."""
@@ -162,16 +170,6 @@ class KitMagics(Magics):
         except UsageError as error:
             raise ArgumentError(f"%{name}: {error}.", f"%{name}? shows what it takes.") from None
         return parsed
-
-
-class DependencyTable(Displayed, tuple[deps.DependencyState, ...]):
-    """What became of each requirement."""
-
-    def _page(self) -> Page:
-        from kit.views import build
-
-        rows = [(state.requirement.label, state.wanted, state.had, state.now, state.action) for state in self]
-        return build.dependency_page(rows)
 
 
 def _assignment(text: str) -> tuple[str, str]:

@@ -23,7 +23,6 @@ __all__ = [
     "LazyArtifacts",
     "Pathspec",
     "Pin",
-    "Placeholder",
     "RunInfo",
     "Status",
     "StepInfo",
@@ -243,26 +242,6 @@ class Pin:
     name: str
     wanted: str
     had: str | None
-
-
-@dataclass(frozen=True, repr=False)
-class Placeholder:
-    """Stands for an artifact that another environment has made and this process cannot load.
-
-    Args:
-        name: The name of the artifact.
-        type: The name of its type.
-        sha: The SHA-1 of its pickle.
-        reason: Why it cannot be loaded.
-    """
-
-    name: str
-    type: str
-    sha: str
-    reason: str = field(default="", compare=False)
-
-    def __repr__(self) -> str:
-        return f"<{self.name}: a {self.type} that cannot be loaded here ({self.reason})>"
 
 
 class LazyArtifacts(Mapping[str, Any]):

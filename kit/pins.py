@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
 from kit.flowfile import LoadedFlow
 from kit.model import Pin
 
-__all__ = ["pins", "replacements", "unmet"]
+__all__ = ["pins", "recorded_pins", "replacements", "unmet"]
 
 STEP_DECORATORS = ("pypi", "conda")
 
@@ -27,10 +27,22 @@ def pins(loaded: LoadedFlow) -> tuple[Pin, ...]:
     found = []
     order = {name: position for position, name in enumerate(loaded.info.steps)}
     for step in sorted(loaded.cls._steps, key=lambda step: order.get(step.__name__, len(order))):
-        for name, wanted in _of_step(loaded.cls, step).items():
-            had = platform.python_version() if name == "python" else _version(name)
-            found.append(Pin(step.__name__, name, wanted, had))
+        decorators = [*_flow_level(loaded.cls), *(d for d in step.decorators if d.name in STEP_DECORATORS)]
+        found += _pins(step.__name__, [decorator.attributes for decorator in decorators])
     return tuple(found)
+
+
+def recorded_pins(graph: Mapping[str, Any]) -> tuple[Pin, ...]:
+    """List what the steps of a recorded run pinned, without its flow file.
+
+    Args:
+        graph: What Metaflow recorded of the flow's graph (`_graph_info`); it has the flow's own decorators merged in.
+    """
+    return tuple(
+        pin
+        for step, node in graph.get("steps", {}).items()
+        for pin in _pins(step, [one["attributes"] for one in node["decorators"] if one["name"] in STEP_DECORATORS])
+    )
 
 
 def unmet(found: Sequence[Pin]) -> tuple[Pin, ...]:
@@ -62,18 +74,21 @@ def _meets(pin: Pin) -> bool:
         return False
 
 
-def _of_step(cls: type[Any], step: Any) -> dict[str, str]:
+def _pins(step: str, decorators: Iterable[Mapping[str, Any]]) -> list[Pin]:
+    """Merge the attributes of decorators, those of the step last."""
     wanted: dict[str, str] = {}
     disabled = False
-    for decorator in [*_flow_level(cls), *(d for d in step.decorators if d.name in STEP_DECORATORS)]:
-        attributes = decorator.attributes
+    for attributes in decorators:
         if attributes.get("disabled") is not None:
             disabled = str(attributes["disabled"]).lower() in ("true", "1")
         if attributes.get("python"):
             wanted["python"] = str(attributes["python"])
         packages = {**(attributes.get("libraries") or {}), **(attributes.get("packages") or {})}
         wanted.update({str(name): str(version) for name, version in packages.items()})
-    return {} if disabled else wanted
+    if disabled:
+        return []
+    had = {name: platform.python_version() if name == "python" else _version(name) for name in wanted}
+    return [Pin(step, name, version, had[name]) for name, version in wanted.items()]
 
 
 def _flow_level(cls: type[Any]) -> Iterator[Any]:

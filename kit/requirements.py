@@ -21,7 +21,7 @@ from kit.errors import RequirementError
 if TYPE_CHECKING:
     from typing import TypeAlias  # not in the Python 3.9 of a step's own environment
 
-__all__ = ["Requirement", "Spec", "packaging_module", "parse_words", "read_file", "read_spec", "redact"]
+__all__ = ["Requirement", "Spec", "packaging_module", "parse_words", "pin_text", "read_file", "read_spec", "redact"]
 
 _HOW = "Write it as pip takes it: name==1.2, name[extra]>=1,<2, name @ https://..., git+https://host/you/name@tag."
 _ADDRESS = "kit installs from git+https://, git+ssh://git@host/path, git+file://, https://, http:// and local paths."
@@ -116,6 +116,18 @@ def parse_words(words: Iterable[str]) -> tuple[Requirement, ...]:
         else:
             joined.append(word)
     return tuple(dict.fromkeys(_read_word(word) for word in joined))
+
+
+def pin_text(name: str, version: str) -> str:
+    """Write a package of a step's @pypi as a requirement.
+
+    Args:
+        name: The distribution, with extras or without.
+        version: "1.2", a range (">=1,<2"), "@ url", or "" for any version.
+    """
+    version = str(version).strip()
+    glue = "" if not version or version[0] in "<>!~=" else " " if version[0] == "@" else "=="
+    return f"{name}{glue}{version}"
 
 
 def read_file(path: str | os.PathLike[str]) -> tuple[Requirement, ...]:

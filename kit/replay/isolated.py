@@ -7,14 +7,11 @@ The kernel cannot have the step's packages, and the step's Python may be one tha
 from __future__ import annotations
 
 import base64
-import hashlib
-import importlib
 import json
 import os
 import pickle
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +20,6 @@ from kit import envs, internals, stepenvs
 from kit.envs import Environment
 from kit.errors import ReplayError
 from kit.flowfile import LoadedFlow
-from kit.model import Placeholder
 from kit.records import plain
 from kit.replay import isolated_task
 from kit.replay.engine import Replay, working_folder
@@ -34,6 +30,7 @@ from kit.replay.launch import run_task
 from kit.replay.mirror import mirror, override
 from kit.replay.outcome import outcome
 from kit.replay.parameters import default, given
+from kit.replay.placeholder import Placeholder
 from kit.replay.prepare import LEFT_OUT, Settings, retries
 from kit.replay.stores import Blobs, ReplayFlowStore, ReplayStore
 from kit.replay.streams import teed
@@ -229,7 +226,7 @@ class _Isolated:
     def _environ(self, environment: Environment) -> dict[str, str]:
         """Give the process its variables: as Metaflow's launcher would, and Metaflow itself from where it is here."""
         identity, variables = self.job.identity, dict(os.environ)
-        code = _linked_packages(environment.folder / "kit-code")
+        code = envs.linked_packages(environment, ("metaflow", "metaflow_extensions", "kit"))
         for decorator in getattr(self.loaded.cls, self.job.step).decorators:
             if decorator.name == "environment":
                 variables.update({name: str(value) for name, value in decorator.attributes["vars"].items()})
@@ -300,33 +297,3 @@ def _exception(report: Mapping[str, Any]) -> BaseException | None:
     except Exception:  # its class is not here, or does not unpickle
         return _UnknownError(f"{found['type']}: {found['message']}")
     return error if isinstance(error, BaseException) else None
-
-
-def _linked_packages(folder: Path) -> Path:
-    """Link Metaflow, its extensions and kit below a folder, and nothing else of where they are installed.
-
-    The folder stays, since byte code is kept by its path.
-    """
-    links = dict(link for name in ("metaflow", "metaflow_extensions", "kit") for link in _links(name))
-    named = hashlib.sha256(repr(sorted(links.items())).encode()).hexdigest()[:12]
-    if not (folder / named).exists():
-        folder.mkdir(exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=folder))
-        for name, place in links.items():
-            (made / name).parent.mkdir(exist_ok=True)
-            (made / name).symlink_to(place)
-        with suppress(OSError):  # another replay was faster
-            made.rename(folder / named)
-    return folder / named
-
-
-def _links(name: str) -> Iterator[tuple[str, Path]]:
-    """Give where a package is; of a namespace package, where the folders in it are."""
-    package = importlib.import_module(name)
-    if package.__file__:
-        yield name, Path(package.__file__).parent
-        return
-    for place in map(Path, package.__path__):
-        for part in place.iterdir() if place.is_dir() else ():
-            if part.is_dir() and not part.name.startswith("__"):
-                yield f"{name}/{part.name}", part
