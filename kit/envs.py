@@ -169,6 +169,7 @@ def build_all(
     labels: dict[EnvironmentSpec, list[str]] = {}
     for name, spec in specs.items():
         labels.setdefault(spec, []).append(name)
+    sysconfig.get_config_vars()  # threads that ask first at the same time get half of them
     with ThreadPoolExecutor(_AT_ONCE, "kit-environment") as pool:
         futures = {
             spec: pool.submit(build, spec, ", ".join(names), say=say, rebuild=rebuild) for spec, names in labels.items()

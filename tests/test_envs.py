@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from wheel_folder import make_wheels
+from wheel_folder import make_index
 
 from kit import envs, installer, interpreters, locks
 from kit.errors import KitError, NotFoundError, RequirementError
@@ -20,17 +20,16 @@ THIS = ".".join(map(str, sys.version_info[:3]))
 
 
 @pytest.fixture(scope="module")
-def wheels(tmp_path_factory):
-    return make_wheels(tmp_path_factory.mktemp("index") / "wheels")
+def index(tmp_path_factory):
+    return make_index(tmp_path_factory.mktemp("index"))
 
 
 @pytest.fixture
-def said(tmp_path, wheels, monkeypatch):
+def said(tmp_path, index, monkeypatch):
     """Keep environments in a folder of the test, built from the wheels; gives what is said."""
     monkeypatch.setenv("KIT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("UV_FIND_LINKS", str(wheels))
-    monkeypatch.setenv("UV_NO_INDEX", "1")
-    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
+    for name, value in index.items():
+        monkeypatch.setenv(name, value)
     return []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -28,6 +29,8 @@ def copy_installed(folder: Path, name: str) -> None:
     distribution = metadata.distribution(name)
     stem = f"{name.replace('-', '_')}-{distribution.version}"
     described = f"Metadata-Version: 2.1\nName: {name}\nVersion: {distribution.version}\n"
+    for required in distribution.requires or ():
+        described += "" if "extra ==" in required else f"Requires-Dist: {required}\n"
     with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as archive:
         for file in distribution.files or ():
             if file.suffix in (".py", ".pem") and ".." not in file.parts:
@@ -37,8 +40,9 @@ def copy_installed(folder: Path, name: str) -> None:
         archive.writestr(f"{stem}.dist-info/RECORD", "")
 
 
-def make_wheels(folder: Path) -> Path:
-    """Write the wheels that these tests install."""
+def make_index(root: Path) -> dict[str, str]:
+    """Write the wheels that these tests install; gives the variables that make uv take these and ask no index."""
+    folder = root / "wheels"
     folder.mkdir()
     for name in NEEDED:
         copy_installed(folder, name)
@@ -46,4 +50,6 @@ def make_wheels(folder: Path) -> Path:
     write_wheel(folder, "alpha-dist", "2.0", "alpha")
     only_there = "class Thing:\n    def __init__(self, n): self.n = n\nclass Odd(Exception):\n    pass\n"
     write_wheel(folder, "beta", "1.0", "beta", only_there, requires="alpha-dist>=2")
-    return folder
+    config = root / "uv.toml"
+    config.write_text(f"no-index = true\nfind-links = [{json.dumps(str(folder))}]\n", encoding="utf-8")
+    return {"UV_CONFIG_FILE": str(config), "UV_PYTHON_DOWNLOADS": "never"}

@@ -255,6 +255,7 @@ class _Isolated:
             self.blobs.keep(key, blob)
         self._left = self._opened(left)
         self.runner.flow._set_datastore(self.output)
+        self.runner.flow._transition = plain(left, "_transition")
 
     def _blob(self, key: str) -> Path:
         return self.store / self.task[0] / "data" / key[:2] / key
