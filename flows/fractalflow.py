@@ -1,8 +1,9 @@
 """Draw a fractal with packages that the rest of the project cannot have.
 
-The pins of `plot` need Python 3.9, so that step wants an environment of its own: Metaflow builds it with
-micromamba (`python fractalflow.py --no-pylint --environment=pypi run`). Where the packages at hand serve, kit's
-`--environment=unpinned` sets the pins aside. The other steps, and this file, do without those packages.
+The pins of `plot` need Python 3.9, so that step wants an environment of its own: kit builds it with uv
+(`python fractalflow.py --environment=pypi-uv run`), Metaflow with micromamba (`--environment=pypi`). Where the
+packages at hand serve, kit's `--environment=unpinned` sets the pins aside. The other steps, and this file, do without
+those packages.
 """
 
 from metaflow import FlowSpec, Parameter, card, current, pypi, step

@@ -55,7 +55,7 @@ def install(
     """
     pinned, notes = requirements(found)
     if check and notes:
-        raise RequirementError(notes[0], "Start a kernel with that Python (--isolated makes one).")
+        raise RequirementError(notes[0], "Or start a kernel with that Python: --isolated makes one, from 3.10 on.")
     before = versions()
     states = install_dependencies(
         [*wanted, *pinned], upgrade=upgrade, check=check, dry_run=dry_run, from_source=from_source
@@ -103,7 +103,7 @@ def requirements(found: Sequence[Pin]) -> tuple[tuple[Requirement, ...], tuple[s
     texts = dict.fromkeys(pin_text(pin.name, pin.wanted) for pin in found if pin.name != "python")
     pythons = {pin.wanted: pin for pin in unmet([pin for pin in found if pin.name == "python"])}
     notes = [
-        f"{pin.step} pins Python {wanted}, this is {pin.had}: --isolated takes that one."
+        f"{pin.step} pins Python {wanted}, this is {pin.had}: %mf_run_step {pin.step} --isolated runs it in its own."
         for wanted, pin in pythons.items()
     ]
     return read_spec(list(texts)), tuple(notes)

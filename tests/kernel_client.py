@@ -42,8 +42,8 @@ class Output:
 class Kernel:
     """A running kernel."""
 
-    def __init__(self, folder: Path, environ: dict[str, str]) -> None:
-        self.manager = KernelManager(kernel_name="python3")
+    def __init__(self, folder: Path, environ: dict[str, str], name: str = "python3") -> None:
+        self.manager = KernelManager(kernel_name=name)
         self.manager.start_kernel(cwd=str(folder), env={**os.environ, **environ})
         self.client = self.manager.client()
         self.client.start_channels()
