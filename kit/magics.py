@@ -155,7 +155,9 @@ class KitMagics(Magics):
         wanted = [*deps.parse_words(args.requirements), *chain.from_iterable(map(deps.read_file, args.files))]
         found = pinned.flow_pins(self.session.runs, args.flow, args.step) if args.flow else ()
         if not wanted and not args.flow:
-            raise ArgumentError("%mf_install_deps needs requirements.", "Name some, -r FILE, or --flow FLOW.")
+            raise ArgumentError(
+                "%mf_install_deps needs requirements.", "Name some, or -r requirements.txt, or --flow FLOW."
+            )
         if args.isolated:
             return kernels.register(wanted, found, "/".join(filter(None, (args.flow, args.step))))
         options = {name: getattr(args, name) for name in ("upgrade", "check", "dry_run", "from_source")}

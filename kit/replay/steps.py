@@ -203,8 +203,8 @@ def _pin_notes(loaded: LoadedFlow, job: Job, steps: list[str], request: Request)
         if pinned and not request.unpinned:
             raise ReplayError(
                 f"{step} pins other packages than this kernel has: {unmet[step]}.",
-                f"Replay it in its own environment: --isolated. Or with what is here: --unpinned. Or install its pins: "
-                f"%mf_install_deps --flow {loaded.info.name} --step {step}",
+                "Replay it in its own environment: --isolated (isolated=True). Or with what is here: --unpinned "
+                f"(unpinned=True). Or install its pins: %mf_install_deps --flow {loaded.info.name} --step {step}",
             )
         yield f"{step} pins other packages than this kernel has: {unmet[step]}."
 
