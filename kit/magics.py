@@ -156,7 +156,7 @@ class KitMagics(Magics):
         found = pinned.flow_pins(self.session.runs, args.flow, args.step) if args.flow else ()
         if not wanted and not args.flow:
             raise ArgumentError(
-                "%mf_install_deps needs requirements.", "Name some, or -r requirements.txt, or --flow FLOW."
+                "%mf_install_deps needs requirements.", "Name some, -r requirements.txt, or --flow FLOW."
             )
         if args.isolated:
             return kernels.register(wanted, found, "/".join(filter(None, (args.flow, args.step))))
