@@ -189,7 +189,7 @@ def _pin_notes(loaded: LoadedFlow, job: Job, steps: list[str], request: Request)
     recorded = (plain(job.inputs[0], "_graph_info") or {}).get("steps", {})
     for step in steps:
         elsewhere = _elsewhere(getattr(loaded.cls, step))
-        if elsewhere and not unpinned:
+        if elsewhere and not request.unpinned:
             raise ReplayError(f"{step} {elsewhere}.", "Replay it with what is here: --unpinned (unpinned=True).")
         if elsewhere:
             yield f"{step} {elsewhere}: here it ran without."
