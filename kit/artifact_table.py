@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import copy
-import sys
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from kit import flowfile
-from kit.errors import ArtifactError, KitError, NotFoundError, did_you_mean
+from kit import details
+from kit.errors import NotFoundError, did_you_mean
+from kit.foreach import matching, said
+from kit.gather import gather
+from kit.loading import load
 from kit.model import ArtifactInfo, FlowRuns, Pathspec, StepInfo, TaskInfo
 from kit.resolve import Target, choose
-from kit.runs import Runs, current_namespace
+from kit.rundiff import RunDifference, compare
+from kit.runs import MINE, Runs, Scope
 from kit.views import Displayed
+from kit.views.details import RunDetails
 
 __all__ = ["ArtifactTable", "RunTable", "StepArtifacts"]
 
@@ -25,20 +27,18 @@ class RunTable(Displayed):
     Args:
         runs: The project's runs.
         limit: How many runs of each flow to show.
+        scope: Which runs.
+        successful: Whether to show those that succeeded alone.
     """
 
-    def __init__(self, runs: Runs, limit: int = 5) -> None:
+    def __init__(self, runs: Runs, limit: int = 5, scope: Scope = MINE, successful: bool = False) -> None:
         self.root = str(runs.project.root)
         source = runs.project.scan().flows
-        namespace = current_namespace()
-        self.flows = tuple(
-            FlowRuns(
-                name=name,
-                file=runs.project.relative(source[name].file) if name in source else None,
-                runs=runs.runs(name, namespace, limit) or runs.runs(name, None, limit),
-            )
-            for name in dict.fromkeys([*source, *runs.flows()])
-        )
+        flows = []
+        for name in dict.fromkeys([*source, *runs.flows()]):
+            file = runs.project.relative(source[name].file) if name in source else None
+            flows.append(FlowRuns(name, file, *runs.runs(name, scope, limit, successful)))
+        self.flows = tuple(flows)
 
     def _page(self) -> Any:
         from kit.views import build
@@ -49,7 +49,8 @@ class RunTable(Displayed):
 class ArtifactTable(Displayed, Mapping[str, "StepArtifacts"]):
     """The artifacts of a run, of one of its steps, or of one task.
 
-    `table["fit"]["model"]` loads one value; nothing else is read.
+    `table["fit"]["model"]` loads one value, and `table["fit[depth=3]"]` is the task of a foreach value; nothing else is
+    read.
 
     Args:
         runs: The project's runs.
@@ -60,13 +61,54 @@ class ArtifactTable(Displayed, Mapping[str, "StepArtifacts"]):
         self._runs, self.target = runs, target
         self._only: frozenset[str] | None = None
         self._notes = (target.note,) if target.note else ()
+        self._also: frozenset[str] = frozenset()
+        self._details: RunDetails | None = None
         self.steps = tuple(_narrowed(step, target) for step in runs.steps(target.run, target.step))
 
     def showing(self, names: Iterable[str], notes: Iterable[str]) -> ArtifactTable:
         """Give the same listing narrowed to some artifacts, with lines to show below; nothing is read again."""
         table = copy.copy(self)
-        table._only, table._notes = frozenset(names), (*self._notes, *notes)
+        table._only, table._notes, table._details = frozenset(names), (*self._notes, *notes), None
         return table
+
+    def also(self, *what: str) -> ArtifactTable:
+        """Give the same listing with more to show: "previews" of small, plain values, "logs", "cards"."""
+        table = copy.copy(self)
+        table._also, table._details = self._also | frozenset(what), None
+        return table
+
+    def gather(self, *names: str) -> Any:
+        """Load artifacts of every task of a foreach: one row a task, one column a foreach value and an artifact.
+
+        Args:
+            names: The artifacts' names.
+
+        Returns:
+            A pandas DataFrame where pandas is installed, else a table of kit's own.
+
+        Raises:
+            NotFoundError: No step has one of them.
+        """
+        for name in names:
+            self.holder(name)
+        steps = [step for step in self.steps if _has(step, names)]
+        if not steps:
+            raise NotFoundError(
+                f"No step of {self.target.pathspec} has all of {', '.join(names)}.", "Gather those of one step."
+            )
+        return gather(self._runs, self.target.run, max(reversed(steps), key=lambda step: len(step.tasks)), names)
+
+    def diff(self, other: ArtifactTable) -> RunDifference:
+        """Compare with another run, step or task by content hash; nothing is loaded.
+
+        Args:
+            other: The listing to compare with: what it has and this one does not is missing.
+        """
+        return compare(self.target.pathspec, self.steps, other.target.pathspec, other.steps)
+
+    def cards(self) -> tuple[details.RecordedCard, ...]:
+        """List the cards of what is listed; a notebook shows each as its page."""
+        return details.cards(self._runs, self.target.run, self.steps)
 
     def infos(self) -> list[ArtifactInfo]:
         """List every artifact, in the order of steps, tasks and names."""
@@ -105,6 +147,7 @@ class ArtifactTable(Displayed, Mapping[str, "StepArtifacts"]):
         return StepArtifacts(self._runs, self.target.run.store, task)[name]
 
     def __getitem__(self, step: str) -> StepArtifacts:
+        step, bracket, given = step.partition("[")
         found = next((candidate for candidate in self.steps if candidate.name == step), None)
         if found is None:
             names = [candidate.name for candidate in self.steps]
@@ -115,7 +158,12 @@ class ArtifactTable(Displayed, Mapping[str, "StepArtifacts"]):
         pathspec = self._pathspec(found)
         if not found.tasks:
             raise NotFoundError(f"{pathspec} has no task: the run did not come that far.", "Name an earlier step.")
-        task, _ = choose(pathspec, found.tasks)
+        tasks: Sequence[TaskInfo] = found.tasks
+        if bracket and not (tasks := matching(found.tasks, given.removesuffix("]"))):
+            known = dict.fromkeys(said(task) for task in found.tasks if task.values)
+            hint = did_you_mean(given.removesuffix("]"), known, f"foreach values of {pathspec}")
+            raise NotFoundError(f"{pathspec} has no task with {given.removesuffix(']')}.", hint)
+        task, _ = choose(pathspec, tasks)
         return StepArtifacts(self._runs, self.target.run.store, task)
 
     def __iter__(self) -> Iterator[str]:
@@ -130,7 +178,25 @@ class ArtifactTable(Displayed, Mapping[str, "StepArtifacts"]):
     def _page(self) -> Any:
         from kit.views import build
 
-        return build.run_page(self.target.run, self.steps, self._only, self._notes)
+        if self._details is None:
+            self._details = self._look()
+        return build.run_page(self.target.run, self.steps, self._only, self._notes, self._details)
+
+    def _look(self) -> RunDetails:
+        """Read what else is shown: graph and Parameters of a whole run, what failed, and the rest on request."""
+        runs, run, steps = self._runs, self.target.run, self.steps
+        if self._only is not None:
+            return RunDetails()
+        whole = self.target.step is None
+        graph = runs.graph(run) if whole else None
+        return RunDetails(
+            graph=graph if graph and graph.nodes else None,
+            parameters=details.parameters(runs, run) if whole else (),
+            failures=details.failures(runs, run, steps),
+            logs=details.logs(runs, run, steps) if "logs" in self._also else (),
+            cards=tuple((str(c.task), c.name) for c in self.cards()) if "cards" in self._also else (),
+            previews=details.previews(runs, run, steps) if "previews" in self._also else {},
+        )
 
 
 class StepArtifacts(Mapping[str, Any]):
@@ -152,7 +218,7 @@ class StepArtifacts(Mapping[str, Any]):
             raise NotFoundError(
                 f"{where} has no artifact {name}.", did_you_mean(name, self._infos, f"artifacts of {where}")
             )
-        return _load(self._runs, self.task.pathspec, self._infos[name], self._store)
+        return load(self._runs, self.task.pathspec, self._infos[name], self._store)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._infos)
@@ -164,47 +230,12 @@ class StepArtifacts(Mapping[str, Any]):
         return f"<{self.task.pathspec}: {', '.join(self._infos)}>"
 
 
-class _FlowMain(ModuleType):
-    """Stands in for `__main__` while an artifact is read: loads the flow file once a class of it is asked for."""
-
-    def __init__(self, runs: Runs, flow: str) -> None:
-        super().__init__("__main__")
-        info = runs.project.scan().flows.get(flow)
-        self.__file__ = info.file if info else str(runs.project.flows_folder / f"{flow}.py")
-        self.__dict__["_load"] = lambda: flowfile.load_cached(runs.project.flow(flow)).module
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(self._load(), name)
-
-
-def _load(runs: Runs, pathspec: Pathspec, info: ArtifactInfo, store: str) -> Any:
-    """Unpickle one artifact with the flow's modules in reach, and say what is missing where that fails."""
-    try:
-        with flowfile.as_script(_FlowMain(runs, pathspec.flow)):
-            return runs.load(pathspec, [info.name], store)[info.name]
-    except (KitError, MemoryError):
-        raise
-    except ModuleNotFoundError as error:
-        looked = ", ".join(path for path in [str(runs.project.flows_folder), *sys.path] if path and Path(path).is_dir())
-        raise ArtifactError(
-            f"{pathspec}: {info.name} is a {info.type}, and the module {error.name!r} that it needs is gone.",
-            f"Put {error.name} back or install it; it was looked for in {looked}.",
-        ) from error
-    except AttributeError as error:
-        raise ArtifactError(
-            f"{pathspec}: {info.name} is a {info.type}, and that class is gone: {error}.",
-            "Give the class its old name and module back, or run the step again.",
-        ) from error
-    except Exception as error:
-        raise ArtifactError(
-            f"{pathspec}: {info.name} is a {info.type} that does not unpickle: {type(error).__name__}: {error}",
-            "It may have been written with other versions of its packages: compare them with the run's.",
-        ) from error
+def _has(step: StepInfo, names: Iterable[str]) -> bool:
+    there = {artifact.name for task in step.tasks for artifact in task.artifacts}
+    return there.issuperset(names)
 
 
 def _narrowed(step: StepInfo, target: Target) -> StepInfo:
-    if target.task is None:
+    if target.task is None and target.among is None:
         return step
-    return StepInfo(step.name, step.status, tuple(task for task in step.tasks if task.pathspec.task == target.task))
+    return StepInfo(step.name, step.status, target.narrowed(step.tasks))

@@ -84,7 +84,7 @@ def _pathspecs(session: Session, word: str) -> list[str]:
         return [f"{head}/{name}" for name in (*steps, *runs.ids(parts[0])[:MAX_RUNS])]
     target = resolve(runs, head, session.current)
     if target.step is None:
-        return [f"{head}/{name}" for name in runs.graph(target.run)]
+        return [f"{head}/{name}" for name in runs.step_names(target.run)]
     return [f"{head}/{task.pathspec.task}" for task in runs.tasks(target.run, target.step)]
 
 

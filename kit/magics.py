@@ -18,6 +18,7 @@ from kit.artifact_table import ArtifactTable, RunTable
 from kit.errors import ArgumentError
 from kit.model import OWN_ARTIFACTS, StepResult
 from kit.reload import Reloader
+from kit.runs import Scope
 
 if TYPE_CHECKING:
     from kit import kernels, pinned
@@ -46,19 +47,37 @@ class KitMagics(Magics):
         self.bindings = cells.Bindings(shell.user_ns)
 
     @magic_arguments()
-    @argument("pathspec", nargs="?", help="Flow[/run[/step[/task]]]; without it, the project's flows and runs")
+    @argument("pathspec", nargs="?", help="Flow[/run[/step[/task]]], or step[depth=3]; without it, the flows and runs")
     @argument("names", nargs="*", help="artifacts to load into the notebook")
     @argument("--as", dest="renamed", metavar="NEW=NAME", action="append", default=[], help="load NAME as NEW")
     @argument("--all", action="store_true", help="load every artifact of the task")
+    @argument("--gather", action="store_true", help="one row a foreach task: its foreach values and the artifacts")
+    @argument("--diff", metavar="PATHSPEC", help="what differs from another run, step or task, by content hash")
+    @argument("--preview", action="store_true", help="show small values too: numbers, text, lists and dicts of these")
+    @argument("--logs", action="store_true", help="show the last lines that the tasks printed")
+    @argument("--cards", action="store_true", help="list the cards too; .cards() of the table shows them")
+    @argument("--tag", dest="tags", action="append", default=[], help="runs with this tag, where no run is named")
+    @argument("--namespace", metavar="NS", default="", help="runs of this namespace, such as user:anna")
+    @argument("--all-namespaces", action="store_true", help="runs of every namespace")
     @argument("--successful", action="store_true", help="the latest run that succeeded, where no run is named")
     @argument("--limit", type=int, default=5, help="how many runs of each flow to list")
     @line_magic
-    def mf_artifacts(self, line: str) -> ArtifactTable | RunTable:
+    def mf_artifacts(self, line: str) -> Any:
         """List what a run, a step or a task produced, or load artifacts by name. Listing unpickles nothing."""
         args = self._parse(self.mf_artifacts, line)
+        scope = Scope(tuple(args.tags), args.namespace, args.all_namespaces)
         if args.pathspec is None:
-            return RunTable(self.session.runs, args.limit)
-        table = ArtifactTable(self.session.runs, self.session.resolve(args.pathspec, args.successful))
+            return RunTable(self.session.runs, args.limit, scope, args.successful)
+        table = ArtifactTable(self.session.runs, self.session.resolve(args.pathspec, args.successful, scope))
+        if args.diff:
+            return table.diff(ArtifactTable(self.session.runs, self.session.other(args.diff, args.successful, scope)))
+        if args.gather:
+            return table.gather(*args.names)
+        also = (("previews", args.preview), ("logs", args.logs), ("cards", args.cards))
+        return self._load(table, args).also(*(name for name, wanted in also if wanted))
+
+    def _load(self, table: ArtifactTable, args: argparse.Namespace) -> ArtifactTable:
+        """Load the artifacts that were named; gives the listing of these, or of all where none was."""
         renamed = dict(map(_assignment, args.renamed))
         wanted = {name: name for name in args.names if name not in renamed.values()} | renamed
         if args.all:

@@ -39,7 +39,7 @@ Status = Literal["succeeded", "failed", "running", "pending"]
 StepType = Literal["start", "linear", "split", "foreach", "parallel", "switch", "join", "end"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pathspec:
     """Metaflow's address of a flow, a run, a step or a task.
 
@@ -94,6 +94,8 @@ class RunInfo:
         seconds: How long it took; None while it runs.
         store: Where its data is: the datastore's root.
         system_tags: The tags that Metaflow gave it, such as "project_branch:user.me", sorted.
+        beat: The last sign of life of a run that has not ended: its heartbeat, or the last file that it wrote.
+        alive: Whether that run still goes on; None where it has ended, or where there is no telling.
     """
 
     flow: str
@@ -105,6 +107,8 @@ class RunInfo:
     seconds: float | None
     store: str
     system_tags: tuple[str, ...] = ()
+    beat: datetime | None = None
+    alive: bool | None = None
 
     @property
     def pathspec(self) -> Pathspec:
@@ -119,12 +123,13 @@ class FlowRuns:
     Args:
         name: The name of the flow.
         file: The file that defines it, from the project's root; None where no file of the project does.
-        runs: Runs of it, newest first.
+        runs: Runs of it, newest first; and in `note`, what is not among them.
     """
 
     name: str
     file: str | None
     runs: tuple[RunInfo, ...]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,7 @@ class StepInfo:
     seconds: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TaskInfo:
     """A recorded task.
 
@@ -155,6 +160,8 @@ class TaskInfo:
         index: Its indices in the foreachs around it, outermost first; empty outside a foreach.
         values: The values that it was given by these foreachs, as Metaflow recorded them (as text).
         artifacts: The public artifacts that it left.
+        variables: The artifacts that these foreachs went over, outermost first.
+        ended: When its last attempt was done, in seconds since the epoch; None where that is not known.
     """
 
     pathspec: Pathspec
@@ -163,19 +170,21 @@ class TaskInfo:
     index: tuple[int, ...] = ()
     values: tuple[str | None, ...] = ()
     artifacts: tuple[ArtifactInfo, ...] = ()
+    variables: tuple[str, ...] = ()
+    ended: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ArtifactInfo:
     """A recorded artifact, as the datastore's own metadata describes it; nothing is unpickled.
 
     Args:
-        step: The step that the task belongs to.
-        task: The task's id.
+        step: The step that the task belongs to; `task` is that task's id.
         name: The name of the artifact.
         type: The name of its type, such as "int" or "numpy.ndarray".
         size: The size of its pickle, in bytes.
         sha: The SHA-1 of its pickle: its address in the datastore.
+        encoding: How Metaflow wrote it, such as "pickle-v4".
     """
 
     step: str
@@ -184,6 +193,7 @@ class ArtifactInfo:
     type: str
     size: int
     sha: str
+    encoding: str = ""
 
 
 @dataclass(frozen=True)

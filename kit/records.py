@@ -12,9 +12,9 @@ from collections import OrderedDict
 from typing import Any
 
 from kit import internals
-from kit.model import ArtifactInfo, Pathspec, Status, TaskInfo
+from kit.model import Status
 
-__all__ = ["RecentBlobs", "plain", "status_of", "task_info", "type_name"]
+__all__ = ["RecentBlobs", "plain", "plain_value", "sha_of", "status_by", "status_of", "type_name"]
 
 FALSE_SHAS = frozenset(hashlib.sha1(pickle.dumps(False, protocol)).hexdigest() for protocol in range(6))  # noqa: S324
 TRUE_SHAS = frozenset(hashlib.sha1(pickle.dumps(True, protocol)).hexdigest() for protocol in range(6))  # noqa: S324
@@ -56,29 +56,6 @@ class RecentBlobs:
             self._size -= len(self._blobs.popitem(last=False)[1])
 
 
-def task_info(flow: str, ds: Any) -> TaskInfo:
-    """Describe a task by what its datastore's metadata says.
-
-    Args:
-        flow: The name of the flow.
-        ds: Metaflow's TaskDataStore of the task.
-    """
-    frames = plain(ds, "_foreach_stack") or ()
-    infos, objects = getattr(ds, "_info", {}), getattr(ds, "_objects", {})  # absent where a task was killed
-    return TaskInfo(
-        pathspec=Pathspec(flow, ds.run_id, ds.step_name, ds.task_id),
-        status=status_of(ds),
-        attempt=ds.attempt or 0,
-        index=tuple(frame.index if frame.index is not None else -1 for frame in frames),
-        values=tuple(frame.value for frame in frames),
-        artifacts=tuple(
-            ArtifactInfo(ds.step_name, ds.task_id, name, type_name(info), info.get("size", 0), objects[name])
-            for name, info in sorted(infos.items())
-            if not name.startswith("_") and name in objects
-        ),
-    )
-
-
 class _PlainUnpickler(pickle.Unpickler):
     """Reads plain values and Metaflow's own frames, and refuses every other class."""
 
@@ -87,6 +64,8 @@ class _PlainUnpickler(pickle.Unpickler):
             return internals.ForeachFrame
         if (module, name) == ("metaflow.flowspec", "ParallelUBF"):
             return internals.ParallelUBF
+        if (module, name) == ("metaflow.exception", "MetaflowExceptionWrapper"):
+            return internals.MetaflowExceptionWrapper  # its state is text
         raise pickle.UnpicklingError(f"{module}.{name} is not plain data")
 
 
@@ -107,21 +86,41 @@ def plain(ds: Any, name: str) -> Any:
         return _plain[sha]
     try:
         ((_, blob),) = ds.parent_datastore.load_data([sha])
-        value = _PlainUnpickler(io.BytesIO(blob)).load()
-    except (pickle.UnpicklingError, OSError, EOFError, internals.DataException):
+    except (OSError, EOFError, TypeError, internals.DataException):  # of a blob that is missing, Metaflow opens None
         return None
+    value = plain_value(blob)
     if len(_plain) >= MAX_PLAIN:
         _plain.clear()
     _plain[sha] = value
     return value
 
 
-def status_of(ds: Any) -> Status:
-    """Say how a task ended, by the artifact in which Metaflow keeps it."""
-    sha = getattr(ds, "_objects", {}).get("_task_ok")
-    if sha in TRUE_SHAS:
+def plain_value(blob: bytes | None) -> Any:
+    """Unpickle plain values alone: None for anything that is not, or that is damaged."""
+    if blob is None:
+        return None
+    try:
+        return _PlainUnpickler(io.BytesIO(blob)).load()
+    except Exception:  # damaged bytes raise nearly anything
+        return None
+
+
+def sha_of(value: Any, encoding: str = "pickle-v4") -> str:
+    """Give the address at which Metaflow would keep a plain value: what is equal to it can be found without reading."""
+    protocol = int(encoding.rpartition("v")[2] or 4) if encoding[-1:].isdigit() else 4
+    return hashlib.sha1(pickle.dumps(value, protocol=protocol)).hexdigest()  # noqa: S324  # Metaflow's addresses
+
+
+def status_by(task_ok: str | None) -> Status:
+    """Say how a task ended, by the address of the artifact in which Metaflow keeps it."""
+    if task_ok in TRUE_SHAS:
         return "succeeded"
-    return "failed" if sha in FALSE_SHAS else "running"
+    return "failed" if task_ok in FALSE_SHAS else "running"
+
+
+def status_of(ds: Any) -> Status:
+    """Say how the task of one of Metaflow's TaskDataStores ended."""
+    return status_by(getattr(ds, "_objects", {}).get("_task_ok"))
 
 
 def type_name(info: dict[str, Any]) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kit.errors import ArgumentError, NotFoundError, did_you_mean
+from kit.foreach import matching, said
 from kit.model import Pathspec, RunInfo, TaskInfo
 from kit.runs import Runs
+from kit.scope import MINE, Scope
 
 __all__ = ["Target", "choose", "pick_task", "resolve"]
 
@@ -21,34 +23,50 @@ class Target:
         step: The step, or None for the whole run.
         task: The task's id, or None for the whole step.
         note: What the user should know about the choice of the run; "" where there is nothing.
+        among: The ids of the step's tasks that are meant, where they were named by their foreach values; else None.
     """
 
     run: RunInfo
     step: str | None = None
     task: str | None = None
     note: str = ""
+    among: frozenset[str] | None = None
 
     @property
     def pathspec(self) -> Pathspec:
         """The address in full."""
         return Pathspec(self.run.flow, self.run.id, self.step, self.task)
 
+    def narrowed(self, tasks: Sequence[TaskInfo]) -> tuple[TaskInfo, ...]:
+        """Give those of a step's tasks that are meant."""
+        ids = self.among if self.task is None else frozenset({self.task})
+        return tuple(task for task in tasks if ids is None or task.pathspec.task in ids)
 
-def resolve(runs: Runs, text: str, current: Pathspec | None = None, successful: bool = False) -> Target:
+
+def resolve(
+    runs: Runs, text: str, current: Pathspec | None = None, successful: bool = False, scope: Scope = MINE
+) -> Target:
     """Find what a pathspec means.
 
     Args:
         runs: The project's runs.
-        text: `Flow[/run[/step[/task]]]`; without the run, the latest one; a bare step, of the current run.
+        text: `Flow[/run[/step[/task]]]`; without the run, the latest one; a bare step, of the current run. In the place
+            of a task, `step[depth=3]` or `step[3]` means those that a foreach gave this value.
         current: The run named last in this session.
         successful: Whether a run that is left out is the latest that succeeded.
+        scope: Among which runs the one that is left out is looked for.
 
     Raises:
         NotFoundError: There is no such flow, run, step or task; the hint gives near names.
         ArgumentError: The text is not a pathspec.
     """
-    parts = text.strip().strip("/").split("/")
-    if not text.strip() or not all(parts) or len(parts) > 4:
+    text, bracket, given = text.strip().rstrip("/").partition("[")
+    if bracket:
+        if not given.endswith("]") or not given[:-1].strip():
+            raise ArgumentError(f"{text}[{given} is not a pathspec.", "Write step[depth=3], or step[3].")
+        return _of_values(runs, resolve(runs, text, current, successful, scope), given[:-1])
+    parts = text.strip("/").split("/")
+    if not text or not all(parts) or len(parts) > 4:
         raise ArgumentError(f"{text!r} is not a pathspec.", "Write Flow[/run[/step[/task]]], such as TrainFlow/fit.")
     source = runs.project.scan().flows.get(parts[0])
     if source is None and parts[0] not in (recorded := runs.flows()):
@@ -64,15 +82,15 @@ def resolve(runs: Runs, text: str, current: Pathspec | None = None, successful: 
         return _inside(runs, run, parts)
     flow, rest = parts[0], parts[1:]
     if not rest:
-        run, note = runs.latest(flow, successful)
+        run, note = runs.latest(flow, successful, scope)
         return Target(run, note=note)
     if rest[0] in (source.steps if source else ()):
-        return _inside_latest(runs, flow, rest, successful)
+        return _inside_latest(runs, flow, rest, successful, scope)
     if not rest[0].isdigit():  # ids of the metadata service and of schedulers are not always numbers
         try:
             return _inside(runs, runs.run(flow, rest[0]), rest[1:])
         except NotFoundError:
-            return _inside_latest(runs, flow, rest, successful)
+            return _inside_latest(runs, flow, rest, successful, scope)
     return _inside(runs, runs.run(flow, rest[0]), rest[1:])
 
 
@@ -95,7 +113,7 @@ def pick_task(
     """
     if target.step is None:
         raise ArgumentError(f"{target.pathspec} is a whole run.", f"Name a step: {target.pathspec}/start.")
-    tasks = runs.tasks(target.run, target.step, target.task)
+    tasks = target.narrowed(runs.tasks(target.run, target.step, target.task))
     if index is not None:
         tasks = tuple(task for task in tasks if index in (task.index, task.index[-len(index) :]))
     if value is not None:
@@ -121,8 +139,8 @@ def choose(pathspec: Pathspec, tasks: Sequence[TaskInfo]) -> tuple[TaskInfo, str
     return task, f"{pathspec} has {len(tasks)} tasks: took {task.pathspec.task}, {why}."
 
 
-def _inside_latest(runs: Runs, flow: str, rest: list[str], successful: bool) -> Target:
-    run, note = runs.latest(flow, successful)
+def _inside_latest(runs: Runs, flow: str, rest: list[str], successful: bool, scope: Scope) -> Target:
+    run, note = runs.latest(flow, successful, scope)
     return replace(_inside(runs, run, rest), note=note)
 
 
@@ -150,10 +168,29 @@ def _inside(runs: Runs, run: RunInfo, rest: list[str]) -> Target:
     return Target(run, rest[0], rest[1])
 
 
+def _of_values(runs: Runs, target: Target, given: str) -> Target:
+    """Narrow a step to the tasks of some foreach values."""
+    if target.step is None or target.task is not None:
+        raise ArgumentError(
+            f"{target.pathspec} is not a step.", "Foreach values follow a step: TrainFlow/fit[depth=3]."
+        )
+    tasks = runs.tasks(target.run, target.step)
+    found = matching(tasks, given)
+    if not found:
+        values = dict.fromkeys(said(task) for task in tasks if task.values)
+        raise NotFoundError(
+            f"{target.pathspec} has no task with {given}.",
+            did_you_mean(said(tasks[0], given) if tasks else given, values, f"foreach values of {target.pathspec}"),
+        )
+    if len(found) == 1:
+        return replace(target, task=found[0].pathspec.task)
+    return replace(target, among=frozenset(task.pathspec.task or "" for task in found))
+
+
 def _steps(runs: Runs, run: RunInfo) -> list[str]:
     """Name the steps that a run had, and those that the flow has by now."""
     source = runs.project.scan().flows.get(run.flow)
-    return list(dict.fromkeys([*runs.graph(run), *(source.steps if source else ())]))
+    return list(dict.fromkeys([*runs.step_names(run), *(source.steps if source else ())]))
 
 
 def _unknown_flow(runs: Runs, name: str, known: list[str]) -> Target:

@@ -6,25 +6,27 @@ pickled (the graph, foreach stacks) is read by an unpickler that knows plain val
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from kit import internals
 from kit.errors import ArtifactError, NotFoundError, did_you_mean
-from kit.model import Pathspec, RunInfo, Status, StepInfo, TaskInfo
+from kit.listing import PARAMETERS_STEP, life, read_tasks, run_record, run_records, status_of_run, steps_of
+from kit.model import Graph, GraphNode, Pathspec, RunInfo, Status, StepInfo, TaskInfo, step_type
 from kit.project import Project
-from kit.records import RecentBlobs, plain, status_of, task_info
+from kit.records import RecentBlobs, plain
+from kit.scope import MINE, Scope, current_namespace
+from kit.views.graph import ordered
 
-__all__ = ["PARAMETERS_STEP", "Runs", "Store", "current_namespace"]
+__all__ = ["MINE", "PARAMETERS_STEP", "Runs", "Scope", "Store", "current_namespace"]
 
 RECENT = RecentBlobs(64_000_000)  # so that a step that is replayed again and again reads its inputs once
 MAX_KEPT_STEPS = 32  # of runs that have succeeded
-PARAMETERS_STEP = "_parameters"  # the task, before start, in which Metaflow records Parameters and constants
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Runs:
         self.join_orders: dict[str, tuple[str, ...]] = {}  # of joins of branches, found out by replaying them
         self._ended: dict[tuple[str, str, str], RunInfo] = {}  # runs that have succeeded: only their tags may change
         self._complete: dict[tuple[str, str, str, str | None], list[Any]] = {}
+        self._listed: dict[tuple[str, str, str, str | None], tuple[TaskInfo, ...]] = {}
 
     # ------------------------------------------------------------------ where
 
@@ -88,12 +91,22 @@ class Runs:
         Returns:
             Metaflow's FlowDataStore.
         """
-        if isinstance(store, str):
-            store = next((s for s in self.stores if s.root == store), Store("local", store))
+        store = self._store(store)
         storage = next(impl for impl in internals.DATASTORES if store.kind == impl.TYPE)
         opened = internals.FlowDataStore(flow, None, storage_impl=storage, ds_root=store.root)
         opened.ca_store.set_blob_cache(RECENT)
         return opened
+
+    def storage(self, store: Store | str, below: str = "") -> Any:
+        """Open the files of a store, or of a folder of it (Metaflow's DataStoreStorage)."""
+        store = self._store(store)
+        storage = next(impl for impl in internals.DATASTORES if store.kind == impl.TYPE)
+        return storage("/".join(filter(None, (store.root.rstrip("/"), below))))
+
+    def _store(self, store: Store | str) -> Store:
+        if isinstance(store, Store):
+            return store
+        return next((known for known in self.stores if known.root == store), Store("local", store))
 
     # ------------------------------------------------------------------ list
 
@@ -105,28 +118,56 @@ class Runs:
                 found |= {flow["flow_id"] for flow in provider.get_object("root", "flow", {}, None) or ()}
         return tuple(sorted(found))
 
-    def runs(self, flow: str, namespace: str | None = None, limit: int | None = None) -> tuple[RunInfo, ...]:
+    def runs(
+        self, flow: str, scope: Scope = MINE, limit: int | None = None, successful: bool = False
+    ) -> tuple[tuple[RunInfo, ...], str]:
         """List the runs of a flow, newest first.
 
         Args:
             flow: The name of the flow.
-            namespace: Only runs of this namespace; None for all of them.
+            scope: Which of them.
             limit: At most so many.
+            successful: Whether to pass over runs that did not succeed.
+
+        Returns:
+            The runs, and a sentence that says what is not among them ("" for nothing).
         """
-        return tuple(self._run_info(flow, run, store) for run, store in self._rows(flow, namespace)[:limit])
+        rows, note = self._scoped(flow, scope)
+        infos = (self._run_info(flow, run, store) for run, store in rows)
+        shown = tuple(islice((run for run in infos if not successful or run.status == "succeeded"), limit))
+        older = len(rows) - len(shown)
+        more = f"{older:,} more: --limit N." if older and not successful else ""
+        return shown, " ".join(filter(None, (note, more)))
 
     def ids(self, flow: str) -> list[str]:
         """List the ids of a flow's runs, newest first, without looking into them."""
-        return [_run_id(run) for run, _ in self._rows(flow, None)]
+        return [run_id for run_id, _ in self.created(flow)]
 
-    def _rows(self, flow: str, namespace: str | None) -> list[tuple[dict[str, Any], Store]]:
+    def created(self, flow: str) -> list[tuple[str, datetime]]:
+        """List the ids of a flow's runs with the times at which they started, newest first."""
+        return [(_run_id(run), datetime.fromtimestamp(run["ts_epoch"] / 1000)) for run, _ in self._rows(flow)]
+
+    def _scoped(self, flow: str, scope: Scope) -> tuple[list[tuple[dict[str, Any], Store]], str]:
+        """Give a flow's runs of a scope, newest first, and a sentence that says which ones were left out or let in."""
+        rows = everything = self._rows(flow)
+        if scope.tags:
+            rows = [row for row in rows if set(scope.tags) <= _tags(row)]
+        if scope.everyone:
+            return rows, ""
+        namespace = scope.namespace or current_namespace()
+        if namespace is None:
+            return rows, ""
+        own = [row for row in rows if namespace in _tags(row)]
+        if own or scope.namespace or scope.tags:
+            others = len(rows) - len(own)
+            return own, f"{others:,} of other namespaces: --all-namespaces shows them." if others else ""
+        return rows, f"{namespace} has no runs of {flow}: these are of all users." if everything else ""
+
+    def _rows(self, flow: str) -> list[tuple[dict[str, Any], Store]]:
         found = []
         for store in self.stores:
             with self.reading(store) as provider:
-                for run in provider.get_object("flow", "run", {}, None, flow) or ():
-                    tags = {*run.get("tags", ()), *run.get("system_tags", ())}
-                    if namespace is None or namespace in tags:
-                        found.append((run, store))
+                found += [(run, store) for run in run_records(provider, flow) if "ts_epoch" in run]
         return sorted(found, key=lambda row: float(row[0]["ts_epoch"]), reverse=True)
 
     def run(self, flow: str, run_id: str) -> RunInfo:
@@ -137,7 +178,7 @@ class Runs:
         """
         for store in self.stores:
             with self.reading(store) as provider:
-                run = provider.get_object("run", "self", {}, None, flow, run_id)
+                run = run_record(provider, flow, run_id)
             if run:
                 return self._run_info(flow, run, store)
         known = self.ids(flow)
@@ -145,12 +186,13 @@ class Runs:
             raise NotFoundError(f"{flow} has no run {run_id}.", did_you_mean(run_id, known, f"runs of {flow}"))
         raise self._never_run(flow)
 
-    def latest(self, flow: str, successful: bool = False) -> tuple[RunInfo, str]:
+    def latest(self, flow: str, successful: bool = False, scope: Scope = MINE) -> tuple[RunInfo, str]:
         """Find the latest run of a flow: of the user's namespace, or where that has none, of any.
 
         Args:
             flow: The name of the flow.
             successful: Whether to pass over runs that did not succeed.
+            scope: Among which runs.
 
         Returns:
             The run, and a sentence that says so where it is of another namespace ("" where not).
@@ -158,18 +200,23 @@ class Runs:
         Raises:
             NotFoundError: There is none.
         """
+        rows, _ = self._scoped(flow, scope)
         namespace = current_namespace()
-        rows, note = self._rows(flow, namespace), ""
-        if not rows and namespace is not None:
-            rows, note = self._rows(flow, None), f"{namespace} has no runs of {flow}: this is the latest of all users."
         for row, store in rows:
             run = self._run_info(flow, row, store)
             if not successful or run.status == "succeeded":
-                return run, note
+                strange = scope == MINE and namespace is not None and namespace not in _tags((row, store))
+                return run, (f"{namespace} has no runs of {flow}: this is the latest of all users." if strange else "")
         if rows:
             raise NotFoundError(
                 f"None of the {len(rows)} runs of {flow} has succeeded.",
                 f"See what failed with %mf_artifacts {flow}/{_run_id(rows[0][0])}.",
+            )
+        if everything := self._rows(flow):
+            tags = sorted(set().union(*map(_tags, everything)))
+            raise NotFoundError(
+                f"{flow} has no run of {scope}.",
+                did_you_mean(scope.tags[0] if scope.tags else scope.namespace, tags, "tags"),
             )
         raise self._never_run(flow)
 
@@ -192,23 +239,37 @@ class Runs:
             step: Only this step; all but Metaflow's own by default.
             task: Only this task of the step; the others are not read.
         """
-        stores = self.task_stores(run, step, task)
-        tasks = [self._task_info(run, ds) for ds in stores if ds.step_name != PARAMETERS_STEP]
-        return tuple(sorted(tasks, key=lambda task: (task.pathspec.step or "", task.index, _order(task.pathspec))))
+        key = (run.store, run.flow, run.id, step)
+        if key in self._listed and task is None:
+            return self._listed[key]
+        storage = self.storage(run.store)
+        steps = [step] if step else [name for name in steps_of(storage, run.flow, run.id) if name != PARAMETERS_STEP]
+        found = read_tasks(storage, run.flow, run.id, steps, task)
+        tasks = tuple(sorted((self._placed(run, info) for info in found), key=_order))
+        if run.status == "succeeded" and step is not None and task is None:
+            while len(self._listed) >= MAX_KEPT_STEPS:
+                del self._listed[next(iter(self._listed))]
+            self._listed[key] = tasks
+        return tasks
 
-    def graph(self, run: RunInfo) -> dict[str, tuple[str, ...]]:
-        """Read the graph that a run had: each step's next steps, from start on; empty where it was not recorded."""
+    def graph(self, run: RunInfo) -> Graph:
+        """Read the graph that a run had, its steps from start on; without any where it was not recorded."""
         for ds in self.task_stores(run, PARAMETERS_STEP):
             steps: dict[str, Any] = (plain(ds, "_graph_info") or {}).get("steps", {})
-            return _from_start({name: tuple(step["next"]) for name, step in steps.items()})
-        return {}
+            nodes = (GraphNode(name, tuple(step["next"]), step_type(step["type"])) for name, step in steps.items())
+            return Graph(ordered(Graph(tuple(nodes))))
+        return Graph(())
+
+    def step_names(self, run: RunInfo) -> list[str]:
+        """Name the steps of a run's graph, from start on."""
+        return [node.name for node in self.graph(run).nodes]
 
     def steps(self, run: RunInfo, step: str | None = None) -> tuple[StepInfo, ...]:
         """List the steps of a run in the graph's order, those that have not started too; or one step alone."""
         by_step: dict[str, list[TaskInfo]] = {}
         for task in self.tasks(run, step):
             by_step.setdefault(task.pathspec.step or "", []).append(task)
-        names = [*self.graph(run), *by_step] if step is None else [step]
+        names = [*self.step_names(run), *by_step] if step is None else [step]
         return tuple(_step_info(name, tuple(by_step.get(name, ()))) for name in dict.fromkeys(names))
 
     def load(self, pathspec: Pathspec, names: Sequence[str], store: str) -> dict[str, Any]:
@@ -225,7 +286,7 @@ class Runs:
         ds = self.task_store(pathspec, store)
         try:
             return dict(ds.load_artifacts(names))
-        except (internals.DataException, OSError) as error:
+        except (internals.DataException, OSError, EOFError) as error:
             raise ArtifactError(
                 f"{pathspec} has an artifact that cannot be read ({', '.join(names)}): {error}",
                 "Its data is missing or damaged in the datastore; run the step again.",
@@ -242,6 +303,12 @@ class Runs:
         with self.reading(Store("local", store) if Path(store).is_absolute() else self.stores[0]) as provider:
             rows = provider.get_object("task", "metadata", {}, None, *str(pathspec).split("/")) or ()
         return {row["field_name"]: row["value"] for row in sorted(rows, key=lambda row: row["ts_epoch"])}
+
+    def _done_at(self, pathspec: Pathspec, store: Store) -> float:
+        """Give the time at which a task was done, in seconds since the epoch; 0 where its metadata says nothing."""
+        with self.reading(store) as provider:
+            rows = provider.get_object("task", "metadata", {}, None, *str(pathspec).split("/")) or ()
+        return max((row["ts_epoch"] / 1000 for row in rows if row["field_name"] == "attempt-done"), default=0.0)
 
     def task_stores(self, run: RunInfo, step: str | None = None, task: str | None = None) -> list[Any]:
         """Open the datastores of a run's tasks, each at its last attempt (Metaflow's TaskDataStore).
@@ -264,11 +331,10 @@ class Runs:
             self._complete[key] = found
         return found
 
-    def _task_info(self, run: RunInfo, ds: Any) -> TaskInfo:
-        info = task_info(run.flow, ds)
-        if info.status != "running":
+    def _placed(self, run: RunInfo, info: TaskInfo) -> TaskInfo:
+        """Find the place of a task in its foreachs; of one that was killed, without artifacts, its metadata tells."""
+        if info.artifacts or info.index or info.status != "running":
             return info
-        # A task that was killed has left no artifacts; its place in the foreachs is in its metadata.
         path = self.metadata(info.pathspec, run.store).get("foreach-execution-path", "")
         return replace(info, index=tuple(int(frame.rpartition(":")[2]) for frame in path.split(",") if frame))
 
@@ -277,16 +343,10 @@ class Runs:
         known = self._ended.get((store.root, flow, run_id))
         if known is not None:
             return replace(known, tags=tuple(sorted(run.get("tags", ()))))
-        datastore = self.datastore(flow, store)
-        stores = list(datastore.get_task_datastores(run_id, steps=["end"], allow_not_done=True))
-        everything = stores or list(datastore.get_task_datastores(run_id, allow_not_done=True))
-        if not stores:  # it may have another name, or not have begun
-            graph = next((plain(ds, "_graph_info") for ds in everything if ds.step_name == PARAMETERS_STEP), None) or {}
-            stores = [ds for ds in everything if ds.step_name == graph.get("end_step", "end")]
-        status: Status = "succeeded"
-        if not any(status_of(ds) == "succeeded" for ds in stores):
-            status = "failed" if any(status_of(ds) == "failed" for ds in everything) else "running"
-        ended = [_ended(ds, store) for ds in stores] if status == "succeeded" else []
+        storage = self.storage(store)
+        status, last = status_of_run(storage, flow, run_id)
+        ended = max((task.ended or self._done_at(task.pathspec, store) for task in last), default=0.0)
+        beat, alive = life(storage, flow, run) if status != "succeeded" else (None, None)
         info = RunInfo(
             flow=flow,
             id=run_id,
@@ -294,20 +354,19 @@ class Runs:
             created=datetime.fromtimestamp(created),
             user=run.get("user_name") or "",
             tags=tuple(sorted(run.get("tags", ()))),
-            seconds=max(ended) - created if any(ended) else None,
+            seconds=ended - created if ended else None,
             store=store.root,
             system_tags=tuple(sorted(run.get("system_tags", ()))),
+            beat=datetime.fromtimestamp(beat) if beat else None,
+            alive=alive,
         )
         if status == "succeeded":
             self._ended[store.root, flow, run_id] = info
         return info
 
 
-def current_namespace() -> str | None:
-    """Give the namespace that Metaflow's client uses: the user's own, or what `metaflow.namespace` set."""
-    namespace = internals.client_core.current_namespace
-    found: str | None = internals.resolve_identity() if namespace is False else namespace
-    return found
+def _tags(row: tuple[dict[str, Any], Store]) -> set[str]:
+    return {*row[0].get("tags", ()), *row[0].get("system_tags", ())}
 
 
 def _run_id(run: dict[str, Any]) -> str:
@@ -324,33 +383,7 @@ def _step_info(name: str, tasks: tuple[TaskInfo, ...]) -> StepInfo:
     return StepInfo(name, status, tasks)
 
 
-def _ended(ds: Any, store: Store) -> float:
-    """Give the time at which a task was marked done, in seconds since the epoch; 0 where that is not known."""
-    if store.kind != "local":
-        return 0.0
-    done = Path(store.root, ds.parent_datastore.flow_name, ds.run_id, ds.step_name, ds.task_id)
-    try:
-        return os.stat(done / f"{ds.attempt}.{internals.TaskDataStore.METADATA_DONE_SUFFIX}").st_mtime
-    except OSError:
-        return 0.0
-
-
-def _order(pathspec: Pathspec) -> tuple[int, str]:
-    task = pathspec.task or ""
-    return (int(task), "") if task.isdigit() else (1 << 62, task)
-
-
-def _from_start(graph: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """Order a graph's steps so that each comes after those that lead to it."""
-    ordered: dict[str, tuple[str, ...]] = {}
-
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        for target in reversed(graph.get(name, ())):
-            if target not in ordered and target not in path:
-                visit(target, (*path, name))
-        ordered[name] = graph.get(name, ())
-
-    targets = {target for name, nexts in graph.items() for target in nexts if target != name}
-    for name in [name for name in graph if name not in targets]:
-        visit(name, ())
-    return {name: ordered[name] for name in reversed(ordered)}
+def _order(task: TaskInfo) -> tuple[str, tuple[int, ...], int, str]:
+    name = task.pathspec.task or ""
+    number = int(name) if name.isdigit() else 1 << 62
+    return task.pathspec.step or "", task.index, number, name

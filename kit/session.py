@@ -16,6 +16,7 @@ from kit.model import Pathspec, StepResult
 from kit.project import Project, find_project, user_environment
 from kit.resolve import Target, resolve
 from kit.runs import Runs
+from kit.scope import MINE, Scope
 
 if TYPE_CHECKING:
     from kit.replay import Replay, Request
@@ -42,11 +43,15 @@ class Session:
         self.runs = Runs(self.project)
         forget_strangers(self.project.flows_folder)
 
-    def resolve(self, pathspec: str, successful: bool = False) -> Target:
+    def resolve(self, pathspec: str, successful: bool = False, scope: Scope = MINE) -> Target:
         """Find what a pathspec means, and remember its run as the current one."""
-        target = resolve(self.runs, pathspec, self.current, successful)
+        target = resolve(self.runs, pathspec, self.current, successful, scope)
         self.current = Pathspec(target.run.flow, target.run.id)
         return target
+
+    def other(self, pathspec: str, successful: bool = False, scope: Scope = MINE) -> Target:
+        """Find what a pathspec means, beside the run that was named last; that stays the current one."""
+        return resolve(self.runs, pathspec, self.current, successful, scope)
 
     def run_step(self, pathspec: str, request: Request, successful: bool = False) -> Replay:
         """Replay a step, on what a run recorded or on the inputs that the request gives.
@@ -99,21 +104,33 @@ def session() -> Session:
     return known
 
 
-def artifacts(pathspec: str, *, successful: bool = False) -> ArtifactTable:
+def artifacts(
+    pathspec: str,
+    *,
+    successful: bool = False,
+    tags: Sequence[str] = (),
+    namespace: str = "",
+    all_namespaces: bool = False,
+) -> ArtifactTable:
     """List what a run, a step or a task produced. Nothing is unpickled until it is asked for.
 
     Args:
-        pathspec: `Flow[/run[/step[/task]]]`; without the run, the latest one.
+        pathspec: `Flow[/run[/step[/task]]]`; without the run, the latest one; `step[depth=3]` for a foreach value.
         successful: Whether a run that is left out is the latest that succeeded.
+        tags: The tags that a run that is left out has.
+        namespace: The namespace that it is in; the user's own by default.
+        all_namespaces: Whether it may be of any namespace.
 
     Returns:
-        A table: `table["fit"]["model"]` loads one value, `table.infos()` lists them all.
+        A table: `table["fit"]["model"]` loads one value, `table.infos()` lists them all, `table.gather("score")` is one
+        row a foreach task, `table.diff(other)` says what differs from another one.
 
     Raises:
         NotFoundError: There is no such flow, run, step or task.
     """
     here = session()
-    return ArtifactTable(here.runs, here.resolve(pathspec, successful))
+    scope = Scope(tuple(tags), namespace, all_namespaces)
+    return ArtifactTable(here.runs, here.resolve(pathspec, successful, scope))
 
 
 def run_step(

@@ -14,10 +14,11 @@ MAX_LINES = 400
 LAYERS = (
     {"blame", "errors", "model", "internals"},
     {"words", "flowscan", "records", "requirements", "interpreters", "installed", "views"},
-    {"project", "installer", "flowfile"},
+    {"project", "installer", "flowfile", "foreach", "listing", "scope"},
     {"preflight", "envs"},
     {"runs", "deps", "pins", "locks", "reload"},
-    {"resolve", "lineage", "flowrun", "stepenvs"},
+    {"resolve", "lineage", "flowrun", "stepenvs", "details", "loading", "rundiff"},
+    {"gather"},
     {"artifact_table", "comparison", "pinned"},
     {"replay", "kernels"},
     {"session", "cells"},

@@ -14,6 +14,7 @@ GLYPHS: dict[str, str] = {
     "passed": "✓",
     "same": "✓",
     "failed": "✗",
+    "dead": "✗",
     "running": "●",
     "changed": "≠",
     "added": "+",

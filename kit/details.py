@@ -1,0 +1,196 @@
+"""What a run says besides its artifacts: Parameters, what failed and why, logs, cards; nothing of the user's unpickled.
+
+Values are shown where they are small and plain (numbers, text, lists and dicts of these): an unpickler
+that runs no code reads those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from kit import internals
+from kit.errors import ArtifactError
+from kit.listing import PARAMETERS_STEP, fetch, pickles, read_tasks
+from kit.model import OWN_ARTIFACTS, ArtifactInfo, Pathspec, RunInfo, StepInfo, TaskInfo
+from kit.records import plain, plain_value
+from kit.runs import Runs
+from kit.views.details import Failure, Log, ParameterInfo
+
+__all__ = ["RecordedCard", "cards", "failures", "logs", "parameters", "previews"]
+
+PLAIN_TYPES = frozenset({"int", "float", "bool", "str", "NoneType", "complex", "bytes", "list", "tuple", "dict", "set"})
+MAX_PREVIEWED = 4096  # bytes of a pickle
+MAX_PREVIEW = 60  # characters
+MAX_TASKS = 3  # of a foreach, whose values are shown
+MAX_FAILURES, MAX_LINES = 3, 12
+MAX_LOGGED_TASKS, MAX_LOG_LINES = 10, 40
+KILLED = "[KILLED BY ORCHESTRATOR]"
+CARDS = "mf.cards"  # the folder of the datastore in which Metaflow keeps them
+
+
+def parameters(runs: Runs, run: RunInfo) -> tuple[ParameterInfo, ...]:
+    """List the Parameters of a run, by name."""
+    for ds in runs.task_stores(run, PARAMETERS_STEP):
+        recorded = (plain(ds, "_graph_info") or {}).get("parameters")
+        names = {str(each["name"]) for each in recorded} if recorded is not None else None
+        storage = runs.storage(run.store)
+        for task in read_tasks(storage, run.flow, run.id, [PARAMETERS_STEP], ds.task_id):
+            infos = [info for info in task.artifacts if info.name not in OWN_ARTIFACTS]
+            infos = [info for info in infos if names is None or info.name in names]
+            values = _shown(runs, run, infos)
+            return tuple(ParameterInfo(i.name, i.type, i.size, values.get(i.sha), i.sha) for i in infos)
+    return ()
+
+
+def previews(runs: Runs, run: RunInfo, steps: Sequence[StepInfo]) -> dict[tuple[str, str], str]:
+    """Show the values of small, plain artifacts, by step and name; in a foreach, of its first tasks."""
+    wanted = [info for step in steps for task in step.tasks[:MAX_TASKS] for info in task.artifacts]
+    values = _shown(runs, run, wanted)
+    found: dict[tuple[str, str], str] = {}
+    for step in steps:
+        for task in step.tasks[:MAX_TASKS]:
+            for info in task.artifacts:
+                if info.sha in values:
+                    before = found.get((step.name, info.name))
+                    found[step.name, info.name] = f"{before} · {values[info.sha]}" if before else values[info.sha]
+        if len(step.tasks) > MAX_TASKS:
+            found |= {key: f"{text} · …" for key, text in found.items() if key[0] == step.name}
+    return found
+
+
+def _shown(runs: Runs, run: RunInfo, infos: Iterable[ArtifactInfo]) -> dict[str, str]:
+    """Write values as text, by their addresses; those alone that are small, plain and written as a pickle."""
+    wanted = [i.sha for i in infos if i.type in PLAIN_TYPES and i.size <= MAX_PREVIEWED and "pickle" in i.encoding]
+    shown = {}
+    for sha, content in pickles(runs.storage(run.store), run.flow, wanted):
+        if content is None:
+            continue
+        value = plain_value(content)
+        if value is None and len(content) > 16:  # not None, but something that is not plain
+            continue
+        text = repr(value)
+        shown[sha] = text if len(text) <= MAX_PREVIEW else f"{text[: MAX_PREVIEW - 1]}…"
+    return shown
+
+
+def failures(runs: Runs, run: RunInfo, steps: Iterable[StepInfo]) -> tuple[Failure, ...]:
+    """Tell what the first failed tasks of a run said; in a run that is dead, what its unfinished ones did."""
+    gone = run.status == "running" and run.alive is False
+    wanted = [t for step in steps for t in step.tasks if t.status == "failed" or (gone and t.status == "running")]
+    return tuple(_failure(runs, run, task) for task in wanted[:MAX_FAILURES])
+
+
+def _failure(runs: Runs, run: RunInfo, task: TaskInfo) -> Failure:
+    (ds,) = runs.task_stores(run, task.pathspec.step, task.pathspec.task) or (None,)
+    raised = plain(ds, "_exception") if ds is not None else None
+    said = ""
+    traceback = str(getattr(raised, "stacktrace", None) or "")
+    if raised is not None:
+        kind = str(getattr(raised, "type", "")).removeprefix("builtins.")
+        said = f"{kind}: {getattr(raised, 'exception', '')}".strip(": \n").replace("\n", " ")
+    lines = _own(_log(ds, "stderr") or traceback.splitlines())
+    return Failure(task.pathspec, said, tuple(lines[-MAX_LINES:]))
+
+
+def _own(lines: Sequence[str]) -> list[str]:
+    """Leave out what a traceback says of Metaflow's own frames, and empty lines."""
+    kept, skipping = [], False
+    for line in lines:
+        if line.startswith("  File "):
+            skipping = "/metaflow/" in line.partition(", line ")[0].replace("\\", "/")
+        elif not line.startswith("    "):
+            skipping = skipping and line == KILLED
+        if not skipping and line.strip():
+            kept.append(line)
+    return kept
+
+
+def logs(runs: Runs, run: RunInfo, steps: Iterable[StepInfo]) -> tuple[Log, ...]:
+    """Read the last lines that tasks printed: of those that failed first, and of ten at most."""
+    tasks = sorted((task for step in steps for task in step.tasks), key=lambda task: task.status != "failed")
+    found = []
+    for task in tasks[:MAX_LOGGED_TASKS]:
+        for ds in runs.task_stores(run, task.pathspec.step, task.pathspec.task):
+            for stream in ("stdout", "stderr"):
+                lines = _log(ds, stream)
+                if lines or len(tasks) == 1:
+                    shown = tuple(lines[-MAX_LOG_LINES:])
+                    found.append(Log(task.pathspec, stream, shown, len(lines) - len(shown)))
+    return tuple(found)
+
+
+def _log(ds: object, stream: str) -> list[str]:
+    try:
+        parts = [content for _, content in ds.load_logs(internals.LOG_SOURCES, stream)]  # type: ignore[attr-defined]
+        lines = [line.msg for line in internals.mflog.merge_logs(parts)]
+    except (internals.DataException, OSError, AttributeError):
+        return []
+    text = b"".join(line if line.endswith(b"\n") else line + b"\n" for line in lines)
+    return text.decode("utf-8", "replace").rstrip().splitlines()
+
+
+@dataclass(frozen=True)
+class RecordedCard:
+    """A card that a task of a run stored.
+
+    Args:
+        task: The task's address.
+        type: The card's type, such as "default".
+        id: Its id; "" for none.
+        path: Where it is, below the folder of the datastore that holds the cards.
+        runs: The project's runs.
+        store: The datastore's root.
+    """
+
+    task: Pathspec
+    type: str
+    id: str
+    path: str
+    runs: Runs
+    store: str
+
+    @property
+    def name(self) -> str:
+        """Its id, and its type."""
+        return f"{self.id} ({self.type})" if self.id else self.type
+
+    def html(self) -> str:
+        """Read its page.
+
+        Raises:
+            ArtifactError: It is gone.
+        """
+        ((_, content),) = fetch(self.runs.storage(self.store, CARDS), [self.path])
+        if content is None:
+            raise ArtifactError(f"The card {self.name} of {self.task} is gone.", "Run the step again.")
+        return content.decode("utf-8", "replace")
+
+    def __repr__(self) -> str:
+        return f"<card {self.name} of {self.task}>"
+
+    def _repr_html_(self) -> str:
+        from kit.views.card import frame
+
+        return frame(self.html(), 480)
+
+
+def cards(runs: Runs, run: RunInfo, steps: Iterable[StepInfo]) -> tuple[RecordedCard, ...]:
+    """List the cards of some steps' tasks."""
+    storage = runs.storage(run.store, CARDS)
+    found = []
+    for step in steps:
+        tasks = {task.pathspec.task: task.pathspec for task in step.tasks}
+        above = f"{run.flow}/runs/{run.id}/steps/{step.name}/tasks"
+        folders = [f"{above}/{task}/cards" for task in tasks] if len(tasks) <= MAX_TASKS else _folders(storage, above)
+        for entry in storage.list_content(folders):
+            parts = entry.path.split("/")
+            if entry.is_file and parts[-1].endswith(".html") and parts[-3] in tasks:
+                kind, *name, _ = parts[-1].split("-")
+                found.append(RecordedCard(tasks[parts[-3]], kind, "-".join(name), entry.path, runs, run.store))
+    return tuple(found)
+
+
+def _folders(storage: object, above: str) -> list[str]:
+    entries = storage.list_content([above])  # type: ignore[attr-defined]
+    return [f"{entry.path.rstrip('/')}/cards" for entry in entries if not entry.is_file]

@@ -1,0 +1,304 @@
+"""The tasks of a run, read in bulk through Metaflow's storage: two files a task, and nothing of the user's unpickled.
+
+Metaflow's own `get_task_datastores` asks for 18 files a task (6 attempts, 3 files each) and keeps what it has read.
+Here a task costs two requests, its list of artifacts is condensed at once, and S3 is asked for many at a time.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from kit import internals
+from kit.model import ArtifactInfo, Pathspec, Status, TaskInfo
+from kit.records import plain_value, status_by, type_name
+
+__all__ = [
+    "PARAMETERS_STEP",
+    "fetch",
+    "life",
+    "pickles",
+    "read_tasks",
+    "run_record",
+    "run_records",
+    "status_of_run",
+    "steps_of",
+]
+
+PARAMETERS_STEP = "_parameters"  # the task, before start, in which Metaflow records Parameters and constants
+TASKS_AT_ONCE = 500  # so that what was read of a wide foreach is condensed before more is read
+READERS = 32  # threads, for a storage that answers one request after another
+HEARTBEAT = 60  # seconds; the metadata service is told every ten that a run is alive
+ABSENT: dict[str, Any] = {}
+
+
+def fetch(storage: Any, paths: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
+    """Read files of a datastore; many at once where each has to be waited for.
+
+    Args:
+        storage: Metaflow's DataStoreStorage.
+        paths: The files, from the datastore's root.
+
+    Returns:
+        Each path with what the file holds, in no certain order; None where there is no such file.
+    """
+    if storage.TYPE != "s3" or len(paths) < 2:
+        yield from _loaded(storage, paths)
+        return
+    # Of S3, Metaflow reads up to ten files one by one, and more in a process that takes a second to start.
+    with ThreadPoolExecutor(min(READERS, len(paths))) as pool:
+        for found in pool.map(lambda path: list(_loaded(storage, [path])), paths):
+            yield from found
+
+
+def _loaded(storage: Any, paths: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
+    with storage.load_bytes(list(paths)) as results:
+        for key, path, _ in results:
+            if path is None:
+                yield key, None
+                continue
+            try:
+                with open(path, "rb") as file:
+                    content = file.read()
+            except FileNotFoundError:  # it was there a moment ago
+                yield key, None
+            else:
+                yield key, content
+
+
+def pickles(storage: Any, flow: str, shas: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+    """Read pickles by their addresses, as Metaflow's ContentAddressedStore lays them out; None for what is not there.
+
+    Args:
+        storage: Metaflow's DataStoreStorage.
+        flow: The name of the flow.
+        shas: The addresses.
+    """
+    paths = {storage.path_join(flow, "data", sha[:2], sha): sha for sha in dict.fromkeys(shas)}
+    for path, content in fetch(storage, list(paths)):
+        sha = paths[path]
+        if content is not None and content[:2] == b"\x1f\x8b":
+            try:
+                content = gzip.decompress(content)
+            except (OSError, EOFError):
+                content = None
+        yield sha, content
+
+
+def steps_of(storage: Any, flow: str, run: str) -> list[str]:
+    """Name the steps of a run that have begun, Metaflow's own among them."""
+    found = storage.list_content([storage.path_join(flow, run)])
+    names = (entry.path.rstrip("/").rpartition("/")[2] for entry in found if not entry.is_file)
+    return [name for name in names if name != "_meta"]
+
+
+def read_tasks(storage: Any, flow: str, run: str, steps: Iterable[str], task: str | None = None) -> Iterator[TaskInfo]:
+    """Read the tasks of some steps, each at its last attempt, in no certain order.
+
+    A task whose list of artifacts is damaged is one without artifacts that still runs, as far as anyone can tell.
+
+    Args:
+        storage: Metaflow's DataStoreStorage.
+        flow: The name of the flow.
+        run: The run's id.
+        steps: The names of the steps.
+        task: Only this task.
+    """
+    folders = [storage.path_join(flow, run, step) for step in steps]
+    if task is not None:
+        tasks = [storage.path_join(folder, task) for folder in folders]
+    else:
+        entries = storage.list_content(folders)
+        tasks = [entry.path.rstrip("/") for entry in entries if not entry.is_file]
+        tasks = [path for path in tasks if path.rpartition("/")[2] != "_meta"]
+    for start in range(0, len(tasks), TASKS_AT_ONCE):
+        yield from _described(storage, flow, _attempts(storage, tasks[start : start + TASKS_AT_ONCE]))
+
+
+def _attempts(storage: Any, tasks: Sequence[str]) -> dict[str, tuple[int, dict[str, Any]]]:
+    """Find the last attempt of each task, and its list of artifacts."""
+    found: dict[str, tuple[int, dict[str, Any]]] = {}
+    pending = list(tasks)
+    for attempt in range(internals.config.MAX_ATTEMPTS):
+        data, later = f"{attempt}.data.json", f"{attempt + 1}.attempt.json"
+        wanted = [storage.path_join(path, name) for path in pending for name in (data, later)]
+        again, without = [], set(pending)
+        for path, content in fetch(storage, wanted):
+            if content is None:
+                continue
+            folder, _, name = path.rpartition("/")
+            if name == later:
+                again.append(folder)
+            else:
+                without.discard(folder)
+                found[folder] = (attempt, _read_json(content))
+        for folder in without:
+            found.pop(folder, None)
+        begun = [storage.path_join(path, f"{attempt}.attempt.json") for path in sorted(without)]
+        for path, content in fetch(storage, begun):
+            if content is not None:
+                found[path.rpartition("/")[0]] = (attempt, ABSENT)
+        pending = again
+        if not pending:
+            break
+    return found
+
+
+def _read_json(content: bytes) -> dict[str, Any]:
+    try:
+        read = json.loads(content)
+    except ValueError:  # half written, or damaged
+        return ABSENT
+    return read if isinstance(read, dict) else ABSENT
+
+
+def _described(storage: Any, flow: str, attempts: dict[str, tuple[int, dict[str, Any]]]) -> Iterator[TaskInfo]:
+    stacks = {folder: _addresses(data).get("_foreach_stack") for folder, (_, data) in attempts.items()}
+    values: dict[str, Any] = {}
+    for sha, content in pickles(storage, flow, (sha for sha in stacks.values() if sha)):
+        values[sha] = plain_value(content)
+    for folder, (attempt, data) in attempts.items():
+        _, run, step, task = folder.split("/")[-4:]
+        frames = values.get(stacks[folder] or "") or ()
+        yield TaskInfo(
+            pathspec=Pathspec(flow, run, sys.intern(step), task),
+            status=status_by(_addresses(data).get("_task_ok")),
+            attempt=attempt,
+            index=tuple(frame.index if frame.index is not None else -1 for frame in frames),
+            values=tuple(frame.value for frame in frames),
+            artifacts=tuple(_artifacts(sys.intern(step), task, data)),
+            variables=tuple(str(frame.var) for frame in frames),
+            ended=_ended(storage, folder, attempt) if data else None,
+        )
+
+
+def _addresses(data: dict[str, Any]) -> dict[str, str]:
+    objects = data.get("objects")
+    return objects if isinstance(objects, dict) else {}
+
+
+def _artifacts(step: str, task: str, data: dict[str, Any]) -> Iterator[ArtifactInfo]:
+    infos = data.get("info")
+    infos = infos if isinstance(infos, dict) else {}
+    objects = _addresses(data)
+    for name in sorted(objects):
+        if not name.startswith("_"):
+            info = infos.get(name, {})
+            kind, encoding = sys.intern(type_name(info)), sys.intern(str(info.get("encoding", "gzip+pickle-v2")))
+            yield ArtifactInfo(step, task, sys.intern(name), kind, info.get("size", 0), objects[name], encoding)
+
+
+def _ended(storage: Any, folder: str, attempt: int) -> float | None:
+    """Give the time at which an attempt was marked done; other datastores than the local one do not say."""
+    if storage.TYPE != "local":
+        return None
+    try:
+        return os.stat(os.path.join(storage.datastore_root, folder, f"{attempt}.DONE.lock")).st_mtime
+    except OSError:
+        return None
+
+
+def status_of_run(storage: Any, flow: str, run: str) -> tuple[Status, tuple[TaskInfo, ...]]:
+    """Say how a run stands, by its last step where that is called "end", else by all of them.
+
+    Returns:
+        The status, and the tasks of the last step where it has succeeded.
+    """
+    ends = tuple(read_tasks(storage, flow, run, ["end"]))
+    if any(task.status == "succeeded" for task in ends):
+        return "succeeded", ends
+    steps = steps_of(storage, flow, run)
+    last = _last_step(storage, flow, run) if PARAMETERS_STEP in steps and not ends else "end"
+    status: Status = "running"
+    ends = ()
+    for task in read_tasks(storage, flow, run, [name for name in steps if name != PARAMETERS_STEP]):
+        if task.status == "failed":
+            status = "failed"
+        elif task.status == "succeeded" and task.pathspec.step == last:
+            ends = (*ends, task)
+    return ("succeeded", ends) if ends else (status, ())
+
+
+def _last_step(storage: Any, flow: str, run: str) -> str:
+    """Name the last step of a run, which need not be called "end"."""
+    entries = storage.list_content([storage.path_join(flow, run, PARAMETERS_STEP)])
+    for _, data in _attempts(storage, [entry.path.rstrip("/") for entry in entries if not entry.is_file]).values():
+        for _, content in pickles(storage, flow, filter(None, [_addresses(data).get("_graph_info")])):
+            return str((plain_value(content) or {}).get("end_step", "end"))
+    return "end"
+
+
+def life(storage: Any, flow: str, run: Mapping[str, Any]) -> tuple[float | None, bool | None]:
+    """Look for signs of life of a run that has not ended.
+
+    The metadata service keeps a heartbeat. Without it, a run on this machine is alive while one of its tasks' processes
+    is, or while it writes.
+
+    Args:
+        storage: Metaflow's DataStoreStorage.
+        flow: The name of the flow.
+        run: The run, as the metadata provider describes it.
+
+    Returns:
+        When the last sign was seen, in seconds since the epoch, and whether the run is alive; None for what is unknown.
+    """
+    beat = run.get("last_heartbeat_ts")
+    if beat is not None:
+        return float(beat), time.time() - float(beat) < HEARTBEAT
+    if storage.TYPE != "local":
+        return None, None
+    run_id = str(run.get("run_id") or run["run_number"])
+    last = _last_write(os.path.join(storage.datastore_root, flow, run_id))
+    if last is None or time.time() - last < HEARTBEAT:
+        return last, None if last is None else True
+    return last, _has_process(run_id)
+
+
+def _last_write(folder: str) -> float | None:
+    """Give the time at which a file was last made in the folders of a run's tasks."""
+    times = []
+    try:
+        with os.scandir(folder) as steps:
+            for step in steps:
+                times.append(step.stat().st_mtime)
+                if step.is_dir() and step.name != "_meta":
+                    with os.scandir(step.path) as tasks:
+                        times += [task.stat().st_mtime for task in tasks]
+    except OSError:  # the run is being written, or cleaned away
+        pass
+    return max(times, default=None)
+
+
+def _has_process(run_id: str) -> bool | None:
+    """Say whether a process of this machine was started for a task of a run."""
+    try:
+        import psutil  # type: ignore[import-untyped]  # the IPython kernel brings it
+    except ImportError:
+        return None
+    return any(run_id in (process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"]))
+
+
+def run_records(provider: Any, flow: str) -> list[dict[str, Any]]:
+    """List the runs that the metadata has; those whose own record is damaged are passed over."""
+    try:
+        return list(provider.get_object("flow", "run", {}, None, flow) or ())
+    except ValueError:  # one record that cannot be read must not hide the others
+        storage = internals.LocalStorage()
+        names = [entry.path.rpartition("/")[2] for entry in storage.list_content([flow]) if not entry.is_file]
+        found = (run_record(provider, flow, name) for name in names if name != "data")
+        return [run for run in found if run]
+
+
+def run_record(provider: Any, flow: str, run_id: str) -> dict[str, Any] | None:
+    """Give what the metadata says of one run; None where it has none, or a damaged one."""
+    try:
+        record: dict[str, Any] | None = provider.get_object("run", "self", {}, None, flow, run_id)
+    except ValueError:
+        return None
+    return record
