@@ -81,10 +81,7 @@ def gather(runs: Runs, run: RunInfo, step: StepInfo, names: Sequence[str]) -> An
 def _series(pandas: Any, values: list[Any]) -> Any:
     if all(value is None or isinstance(value, (bool, int, float, str)) for value in values):
         return pandas.Series(values)
-    series = pandas.Series([None] * len(values), dtype=object)
-    for i, value in enumerate(values):
-        series.iat[i] = value
-    return series.infer_objects()
+    return pandas.Series(values, dtype=object)
 
 
 def _wanted(tasks: Sequence[TaskInfo], names: Sequence[str]) -> Iterator[tuple[Pathspec, ArtifactInfo]]:

@@ -48,6 +48,9 @@ def fetch(storage: Any, paths: Sequence[str]) -> Iterator[tuple[str, bytes | Non
     Returns:
         Each path with what the file holds, in no certain order; None where there is no such file.
     """
+    if storage.TYPE == "local":  # a file of this machine is there to be opened: looking first takes three times as long
+        yield from ((path, _content(storage.full_uri(path))) for path in paths)
+        return
     if storage.TYPE != "s3" or len(paths) < 2:
         yield from _loaded(storage, paths)
         return
@@ -59,17 +62,15 @@ def fetch(storage: Any, paths: Sequence[str]) -> Iterator[tuple[str, bytes | Non
 
 def _loaded(storage: Any, paths: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
     with storage.load_bytes(list(paths)) as results:
-        for key, path, _ in results:
-            if path is None:
-                yield key, None
-                continue
-            try:
-                with open(path, "rb") as file:
-                    content = file.read()
-            except FileNotFoundError:  # it was there a moment ago
-                yield key, None
-            else:
-                yield key, content
+        yield from ((key, None if path is None else _content(path)) for key, path, _ in results)
+
+
+def _content(file: str) -> bytes | None:
+    try:
+        with open(file, "rb", buffering=0) as opened:
+            return opened.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def pickles(storage: Any, flow: str, shas: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:

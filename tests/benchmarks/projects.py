@@ -6,6 +6,7 @@ tasks of its foreach are written in the form in which Metaflow writes them.
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import pickle
@@ -204,3 +205,99 @@ def _blobs(store: Path) -> Any:
         flows = internals.FlowDataStore(store.name, None, storage_impl=local, ds_root=str(store.parent))
         _stores[store] = flows.ca_store
     return _stores[store]
+
+
+MANY = """
+    from metaflow import FlowSpec, step
+
+
+    class ManyFlow(FlowSpec):
+        @step
+        def start(self):
+            self.numbers = [0, 1, 2]
+            self.note = "the same in every task"
+            self.next(self.work, foreach="numbers")
+
+        @step
+        def work(self):
+            self.number = self.input
+            for i in range(10):
+                setattr(self, f"value{i}", [self.input, i, list(range(20))])
+            self.next(self.join)
+
+        @step
+        def join(self, inputs):
+            self.next(self.end)
+
+        @step
+        def end(self):
+            pass
+
+
+    if __name__ == "__main__":
+        ManyFlow()
+"""
+
+
+def many_tasks(root: Path, run: str, width: int, described: bool = True) -> str:
+    """Copy a run of ManyFlow, its foreach of another width: 13 artifacts a task; gives the id of the new run.
+
+    Args:
+        root: The project.
+        run: The run to copy.
+        width: How many tasks its foreach is to have.
+        described: Whether to write what Metaflow's metadata says of each artifact too: its client reads that.
+    """
+    store = root / ".metaflow" / "ManyFlow"
+    new = str(int(run) + width)
+    for step in ("_meta", "_parameters", "start", "join", "end", "work/_meta"):
+        shutil.copytree(store / run / step, store / new / step)
+    for file in (store / new).rglob("_meta/*.json"):
+        file.write_text(file.read_text().replace(run, new))
+    numbers = list(range(width))
+    common = {"numbers": numbers, "_foreach_values": [str(number) for number in numbers]}
+    _edit(store, new, "start", {**common, "_foreach_num_splits": width})
+    template = _task(store, run, "work")
+    frame = _read(store, _data(template), "_foreach_stack")[0]
+    data = json.dumps(_changed(store, _data(template), common))
+    meta = [path for path in (template / "_meta").iterdir() if described or path.name == "_self.json"]
+    texts = {path.name: path.read_text().replace(run, new) for path in meta}
+    own_id = f'"task_id": "{template.name}"'
+    for number in numbers:
+        task = store / new / "work" / str(10_000 + number)
+        (task / "_meta").mkdir(parents=True)
+        for name in ("0.attempt.json", "0.DONE.lock"):
+            shutil.copy(template / name, task / name)
+        stack = [frame._replace(num_splits=width, index=number, value=str(number))]
+        values = {f"value{i}": [number, i, list(range(20))] for i in range(10 if described else 1)}
+        own = _changed(store, json.loads(data), {"_foreach_stack": stack, "number": number, **values})
+        (task / "0.data.json").write_text(json.dumps(own))
+        for name, text in texts.items():
+            if name.startswith("0_artifact_"):
+                record = json.loads(text)
+                record["sha"] = own["objects"].get(record["name"], record["sha"])
+                text = json.dumps(record)
+            (task / "_meta" / name).write_text(text.replace(own_id, f'"task_id": "{task.name}"'))
+    return new
+
+
+def read_all_barely(root: Path, flow: str, run: str) -> int:
+    """Read every artifact of a foreach's tasks without Metaflow: each list, each pickle of it once, each value."""
+    store = root / ".metaflow" / flow
+    blobs: dict[str, bytes] = {}
+    count = 0
+    with os.scandir(store / run / "work") as tasks:
+        for task in tasks:
+            if task.name.startswith("_"):
+                continue
+            with open(f"{task.path}/0.data.json", encoding="utf-8") as file:
+                objects = json.load(file)["objects"]
+            for name, sha in objects.items():
+                if name.startswith("_"):
+                    continue
+                if sha not in blobs:
+                    with gzip.open(f"{store}/data/{sha[:2]}/{sha}") as packed:
+                        blobs[sha] = packed.read()
+                pickle.loads(blobs[sha])
+                count += 1
+    return count
