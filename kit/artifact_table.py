@@ -8,11 +8,10 @@ from typing import Any
 
 from kit import details
 from kit.errors import NotFoundError, did_you_mean
-from kit.foreach import matching, said
 from kit.gather import gather
 from kit.loading import load
 from kit.model import ArtifactInfo, FlowRuns, Pathspec, StepInfo, TaskInfo
-from kit.resolve import Target, choose
+from kit.resolve import Target, choose, of_values
 from kit.rundiff import RunDifference, compare
 from kit.runs import MINE, Runs, Scope
 from kit.views import Displayed
@@ -159,10 +158,8 @@ class ArtifactTable(Displayed, Mapping[str, "StepArtifacts"]):
         if not found.tasks:
             raise NotFoundError(f"{pathspec} has no task: the run did not come that far.", "Name an earlier step.")
         tasks: Sequence[TaskInfo] = found.tasks
-        if bracket and not (tasks := matching(found.tasks, given.removesuffix("]"))):
-            known = dict.fromkeys(said(task) for task in found.tasks if task.values)
-            hint = did_you_mean(given.removesuffix("]"), known, f"foreach values of {pathspec}")
-            raise NotFoundError(f"{pathspec} has no task with {given.removesuffix(']')}.", hint)
+        if bracket:
+            tasks = of_values(self._runs, self.target.run, pathspec, found.tasks, given.removesuffix("]"))
         task, _ = choose(pathspec, tasks)
         return StepArtifacts(self._runs, self.target.run.store, task)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kit.errors import ArtifactError
-from kit.foreach import RECORDED_CHARACTERS
+from kit.foreach import recorded_as
 from kit.loading import load_many
 from kit.model import ArtifactInfo, Pathspec, RunInfo, StepInfo, TaskInfo
 from kit.runs import Runs
@@ -126,7 +126,7 @@ def _item(items: Any, index: int, recorded: str | None) -> Any:
     """Take the item that the record is of; the record itself where the list has been changed since, or is no list."""
     try:
         item = items[index]
-        if str(item)[:RECORDED_CHARACTERS] == recorded:
+        if recorded_as(item) == recorded:
             return item
     except Exception:  # the items are the user's: asking may raise anything
         return recorded

@@ -11,7 +11,7 @@ from kit.model import Pathspec, RunInfo, TaskInfo
 from kit.runs import Runs
 from kit.scope import MINE, Scope
 
-__all__ = ["Target", "choose", "pick_task", "resolve"]
+__all__ = ["Target", "choose", "of_values", "pick_task", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -174,17 +174,26 @@ def _of_values(runs: Runs, target: Target, given: str) -> Target:
         raise ArgumentError(
             f"{target.pathspec} is not a step.", "Foreach values follow a step: TrainFlow/fit[depth=3]."
         )
-    tasks = runs.tasks(target.run, target.step)
-    found = matching(tasks, given)
-    if not found:
-        values = dict.fromkeys(said(task) for task in tasks if task.values)
-        raise NotFoundError(
-            f"{target.pathspec} has no task with {given}.",
-            did_you_mean(said(tasks[0], given) if tasks else given, values, f"foreach values of {target.pathspec}"),
-        )
+    found = of_values(runs, target.run, target.pathspec, runs.tasks(target.run, target.step), given)
     if len(found) == 1:
         return replace(target, task=found[0].pathspec.task)
     return replace(target, among=frozenset(task.pathspec.task or "" for task in found))
+
+
+def of_values(
+    runs: Runs, run: RunInfo, pathspec: Pathspec, tasks: Sequence[TaskInfo], given: str
+) -> Sequence[TaskInfo]:
+    """Find the tasks of a step that foreachs gave some values, as `depth=3` or `3` (see kit.foreach).
+
+    Raises:
+        NotFoundError: There is none; the hint gives the values that there are.
+    """
+    found = matching(tasks, given, lambda info: runs.plain(run, info))
+    if found:
+        return found
+    values = dict.fromkeys(said(task) for task in tasks if task.values)
+    hint = did_you_mean(given, values, f"foreach values of {pathspec}")
+    raise NotFoundError(f"{pathspec} has no task with {given}.", hint)
 
 
 def _steps(runs: Runs, run: RunInfo) -> list[str]:

@@ -16,10 +16,10 @@ from typing import Any
 
 from kit import internals
 from kit.errors import ArtifactError, NotFoundError, did_you_mean
-from kit.listing import PARAMETERS_STEP, life, read_tasks, run_record, run_records, status_of_run, steps_of
-from kit.model import Graph, GraphNode, Pathspec, RunInfo, Status, StepInfo, TaskInfo, step_type
+from kit.listing import PARAMETERS_STEP, life, pickles, read_tasks, run_record, run_records, status_of_run, steps_of
+from kit.model import ArtifactInfo, Graph, GraphNode, Pathspec, RunInfo, Status, StepInfo, TaskInfo, step_type
 from kit.project import Project
-from kit.records import RecentBlobs, plain
+from kit.records import RecentBlobs, plain, plain_value
 from kit.scope import MINE, Scope, current_namespace
 from kit.views.graph import ordered
 
@@ -271,6 +271,11 @@ class Runs:
             by_step.setdefault(task.pathspec.step or "", []).append(task)
         names = [*self.step_names(run), *by_step] if step is None else [step]
         return tuple(_step_info(name, tuple(by_step.get(name, ()))) for name in dict.fromkeys(names))
+
+    def plain(self, run: RunInfo, info: ArtifactInfo) -> Any:
+        """Read an artifact of plain data without running any code that its pickle may hold; None for any other."""
+        ((_, content),) = pickles(self.storage(run.store), run.flow, [info.sha])
+        return plain_value(content)
 
     def load(self, pathspec: Pathspec, names: Sequence[str], store: str) -> dict[str, Any]:
         """Unpickle artifacts of one task. The caller puts the project's modules in reach.

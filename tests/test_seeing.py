@@ -114,8 +114,12 @@ def test_a_run_shows_its_graph_with_a_status_for_each_step_and_the_types_that_we
     assert graph[4:] == ["gathered → end ○ pending", "end ○ pending"]
     types = {node.name: node.type for node in session().runs.graph(kit.artifacts(good()).target.run).nodes}
     assert types == {
-        "start": "foreach", "fit": "foreach", "inner": "linear",
-        "collect": "join", "gathered": "join", "end": "end",
+        "start": "foreach",
+        "fit": "foreach",
+        "inner": "linear",
+        "collect": "join",
+        "gathered": "join",
+        "end": "end",
     }
 
 
