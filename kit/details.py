@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kit import internals
 from kit.errors import ArtifactError
-from kit.listing import PARAMETERS_STEP, fetch, pickles, read_tasks
-from kit.model import OWN_ARTIFACTS, ArtifactInfo, Pathspec, RunInfo, StepInfo, TaskInfo
-from kit.records import plain, plain_value
+from kit.listing import fetch, own_artifact, pickles
+from kit.model import ArtifactInfo, Pathspec, RunInfo, StepInfo, TaskInfo
+from kit.records import plain_value
 from kit.runs import Runs
 from kit.views.details import Failure, Log, ParameterInfo
 
@@ -31,16 +32,13 @@ CARDS = "mf.cards"  # the folder of the datastore in which Metaflow keeps them
 
 def parameters(runs: Runs, run: RunInfo) -> tuple[ParameterInfo, ...]:
     """List the Parameters of a run, by name."""
-    for ds in runs.task_stores(run, PARAMETERS_STEP):
-        recorded = (plain(ds, "_graph_info") or {}).get("parameters")
-        names = {str(each["name"]) for each in recorded} if recorded is not None else None
-        storage = runs.storage(run.store)
-        for task in read_tasks(storage, run.flow, run.id, [PARAMETERS_STEP], ds.task_id):
-            infos = [info for info in task.artifacts if info.name not in OWN_ARTIFACTS]
-            infos = [info for info in infos if names is None or info.name in names]
-            values = _shown(runs, run, infos)
-            return tuple(ParameterInfo(i.name, i.type, i.size, values.get(i.sha), i.sha) for i in infos)
-    return ()
+    graph, infos = runs.parameters(run)
+    recorded = (graph or {}).get("parameters")
+    if recorded is not None:  # else a flow of an older Metaflow, which does not tell them from constants
+        names = {str(each["name"]) for each in recorded}
+        infos = tuple(info for info in infos if info.name in names)
+    values = _shown(runs, run, infos)
+    return tuple(ParameterInfo(i.name, i.type, i.size, values.get(i.sha), i.sha) for i in infos)
 
 
 def previews(runs: Runs, run: RunInfo, steps: Sequence[StepInfo]) -> dict[tuple[str, str], str]:
@@ -82,14 +80,15 @@ def failures(runs: Runs, run: RunInfo, steps: Iterable[StepInfo]) -> tuple[Failu
 
 
 def _failure(runs: Runs, run: RunInfo, task: TaskInfo) -> Failure:
-    (ds,) = runs.task_stores(run, task.pathspec.step, task.pathspec.task) or (None,)
-    raised = plain(ds, "_exception") if ds is not None else None
+    address = task.pathspec
+    storage = runs.storage(run.store)
+    raised = own_artifact(storage, run.flow, run.id, address.step or "", "_exception", address.task)
     said = ""
     traceback = str(getattr(raised, "stacktrace", None) or "")
     if raised is not None:
         kind = str(getattr(raised, "type", "")).removeprefix("builtins.")
         said = f"{kind}: {getattr(raised, 'exception', '')}".strip(": \n").replace("\n", " ")
-    lines = _own(_log(ds, "stderr") or traceback.splitlines())
+    lines = _own(_log(runs, run, task, "stderr") or traceback.splitlines())
     return Failure(task.pathspec, said, tuple(lines[-MAX_LINES:]))
 
 
@@ -111,18 +110,22 @@ def logs(runs: Runs, run: RunInfo, steps: Iterable[StepInfo]) -> tuple[Log, ...]
     tasks = sorted((task for step in steps for task in step.tasks), key=lambda task: task.status != "failed")
     found = []
     for task in tasks[:MAX_LOGGED_TASKS]:
-        for ds in runs.task_stores(run, task.pathspec.step, task.pathspec.task):
-            for stream in ("stdout", "stderr"):
-                lines = _log(ds, stream)
-                if lines or len(tasks) == 1:
-                    shown = tuple(lines[-MAX_LOG_LINES:])
-                    found.append(Log(task.pathspec, stream, shown, len(lines) - len(shown)))
+        for stream in ("stdout", "stderr"):
+            lines = _log(runs, run, task, stream)
+            if lines or len(tasks) == 1:
+                shown = tuple(lines[-MAX_LOG_LINES:])
+                found.append(Log(task.pathspec, stream, shown, len(lines) - len(shown)))
     return tuple(found)
 
 
-def _log(ds: object, stream: str) -> list[str]:
+def _log(runs: Runs, run: RunInfo, task: TaskInfo, stream: str) -> list[str]:
+    address = task.pathspec
+    nothing: dict[str, Any] = {"objects": {}, "info": {}}  # its artifacts are not needed
+    ds = runs.datastore(run.flow, run.store).get_task_datastore(
+        run.id, address.step, address.task, attempt=task.attempt, data_metadata=nothing, allow_not_done=True
+    )
     try:
-        parts = [content for _, content in ds.load_logs(internals.LOG_SOURCES, stream)]  # type: ignore[attr-defined]
+        parts = [content for _, content in ds.load_logs(internals.LOG_SOURCES, stream)]
         lines = [line.msg for line in internals.mflog.merge_logs(parts)]
     except (internals.DataException, OSError, AttributeError):
         return []
@@ -177,20 +180,14 @@ class RecordedCard:
 
 def cards(runs: Runs, run: RunInfo, steps: Iterable[StepInfo]) -> tuple[RecordedCard, ...]:
     """List the cards of some steps' tasks."""
-    storage = runs.storage(run.store, CARDS)
+    tasks = {(step.name, task.pathspec.task): task.pathspec for step in steps for task in step.tasks}
+    above = f"{run.flow}/runs/{run.id}/steps"
+    folders = [f"{above}/{step}/tasks/{task}/cards" for step, task in tasks]
     found = []
-    for step in steps:
-        tasks = {task.pathspec.task: task.pathspec for task in step.tasks}
-        above = f"{run.flow}/runs/{run.id}/steps/{step.name}/tasks"
-        folders = [f"{above}/{task}/cards" for task in tasks] if len(tasks) <= MAX_TASKS else _folders(storage, above)
-        for entry in storage.list_content(folders):
-            parts = entry.path.split("/")
-            if entry.is_file and parts[-1].endswith(".html") and parts[-3] in tasks:
-                kind, *name, _ = parts[-1].split("-")
-                found.append(RecordedCard(tasks[parts[-3]], kind, "-".join(name), entry.path, runs, run.store))
+    for entry in runs.storage(run.store, CARDS).list_content(folders):
+        parts = entry.path.split("/")
+        if parts[-1].endswith(".html"):
+            kind, *name, _ = parts[-1].split("-")
+            address = tasks[parts[-5], parts[-3]]
+            found.append(RecordedCard(address, kind, "-".join(name), entry.path, runs, run.store))
     return tuple(found)
-
-
-def _folders(storage: object, above: str) -> list[str]:
-    entries = storage.list_content([above])  # type: ignore[attr-defined]
-    return [f"{entry.path.rstrip('/')}/cards" for entry in entries if not entry.is_file]

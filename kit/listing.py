@@ -23,6 +23,7 @@ __all__ = [
     "PARAMETERS_STEP",
     "fetch",
     "life",
+    "own_artifact",
     "pickles",
     "read_tasks",
     "run_record",
@@ -92,14 +93,26 @@ def pickles(storage: Any, flow: str, shas: Iterable[str]) -> Iterator[tuple[str,
         yield sha, content
 
 
-def steps_of(storage: Any, flow: str, run: str) -> list[str]:
-    """Name the steps of a run that have begun, Metaflow's own among them."""
-    found = storage.list_content([storage.path_join(flow, run)])
-    names = (entry.path.rstrip("/").rpartition("/")[2] for entry in found if not entry.is_file)
+def steps_of(storage: Any, flow: str, run: str, provider: Any = None) -> list[str]:
+    """Name the steps of a run that have begun, Metaflow's own among them.
+
+    Args:
+        storage: Metaflow's DataStoreStorage.
+        flow: The name of the flow.
+        run: The run's id.
+        provider: The metadata provider, where it lists what there is faster than the storage does.
+    """
+    if provider is not None:
+        found = provider.get_object("run", "step", {}, None, flow, run) or ()
+        return [str(step["step_name"]) for step in found]
+    entries = storage.list_content([storage.path_join(flow, run)])
+    names = (entry.path.rstrip("/").rpartition("/")[2] for entry in entries if not entry.is_file)
     return [name for name in names if name != "_meta"]
 
 
-def read_tasks(storage: Any, flow: str, run: str, steps: Iterable[str], task: str | None = None) -> Iterator[TaskInfo]:
+def read_tasks(
+    storage: Any, flow: str, run: str, steps: Iterable[str], task: str | None = None, provider: Any = None
+) -> Iterator[TaskInfo]:
     """Read the tasks of some steps, each at its last attempt, in no certain order.
 
     A task whose list of artifacts is damaged is one without artifacts that still runs, as far as anyone can tell.
@@ -110,16 +123,49 @@ def read_tasks(storage: Any, flow: str, run: str, steps: Iterable[str], task: st
         run: The run's id.
         steps: The names of the steps.
         task: Only this task.
+        provider: The metadata provider, where it lists what there is faster than the storage does.
     """
-    folders = [storage.path_join(flow, run, step) for step in steps]
-    if task is not None:
-        tasks = [storage.path_join(folder, task) for folder in folders]
-    else:
-        entries = storage.list_content(folders)
-        tasks = [entry.path.rstrip("/") for entry in entries if not entry.is_file]
-        tasks = [path for path in tasks if path.rpartition("/")[2] != "_meta"]
+    tasks = _task_folders(storage, flow, run, list(steps), task, provider)
     for start in range(0, len(tasks), TASKS_AT_ONCE):
         yield from _described(storage, flow, _attempts(storage, tasks[start : start + TASKS_AT_ONCE]))
+
+
+def _task_folders(
+    storage: Any, flow: str, run: str, steps: Sequence[str], task: str | None = None, provider: Any = None
+) -> list[str]:
+    if task is not None:
+        return [storage.path_join(flow, run, step, task) for step in steps]
+    if provider is None:
+        entries = storage.list_content([storage.path_join(flow, run, step) for step in steps])
+        paths = (entry.path.rstrip("/") for entry in entries if not entry.is_file)
+        return [path for path in paths if path.rpartition("/")[2] != "_meta"]
+    found = ((step, provider.get_object("step", "task", {}, None, flow, run, step) or ()) for step in steps)
+    return [storage.path_join(flow, run, step, str(_id(each))) for step, tasks in found for each in tasks]
+
+
+def _id(task: Mapping[str, Any]) -> object:
+    return task.get("task_name") or task["task_id"]
+
+
+def own_artifact(
+    storage: Any, flow: str, run: str, step: str, name: str, task: str | None = None, provider: Any = None
+) -> Any:
+    """Read an artifact that Metaflow itself wrote in a task of a step; None where it is absent or not plain data.
+
+    Args:
+        storage: Metaflow's DataStoreStorage.
+        flow: The name of the flow.
+        run: The run's id.
+        step: The name of the step.
+        name: The artifact's name, such as "_graph_info".
+        task: Which task; the first that is found by default.
+        provider: The metadata provider, where it lists what there is faster than the storage does.
+    """
+    folders = _task_folders(storage, flow, run, [step], task, provider)
+    for _, data in _attempts(storage, folders[:1]).values():
+        for _, content in pickles(storage, flow, filter(None, [_addresses(data).get(name)])):
+            return plain_value(content)
+    return None
 
 
 def _attempts(storage: Any, tasks: Sequence[str]) -> dict[str, tuple[int, dict[str, Any]]]:
@@ -205,34 +251,29 @@ def _ended(storage: Any, folder: str, attempt: int) -> float | None:
         return None
 
 
-def status_of_run(storage: Any, flow: str, run: str) -> tuple[Status, tuple[TaskInfo, ...]]:
+def status_of_run(storage: Any, flow: str, run: str, provider: Any = None) -> tuple[Status, tuple[TaskInfo, ...]]:
     """Say how a run stands, by its last step where that is called "end", else by all of them.
 
     Returns:
         The status, and the tasks of the last step where it has succeeded.
     """
-    ends = tuple(read_tasks(storage, flow, run, ["end"]))
+    ends = tuple(read_tasks(storage, flow, run, ["end"], provider=provider))
     if any(task.status == "succeeded" for task in ends):
         return "succeeded", ends
-    steps = steps_of(storage, flow, run)
-    last = _last_step(storage, flow, run) if PARAMETERS_STEP in steps and not ends else "end"
+    steps = steps_of(storage, flow, run, provider)
+    last = "end"
+    if PARAMETERS_STEP in steps and not ends:  # the last step may have another name
+        graph = own_artifact(storage, flow, run, PARAMETERS_STEP, "_graph_info", provider=provider)
+        last = str((graph or {}).get("end_step", "end"))
     status: Status = "running"
     ends = ()
-    for task in read_tasks(storage, flow, run, [name for name in steps if name != PARAMETERS_STEP]):
+    others = [name for name in steps if name != PARAMETERS_STEP]
+    for task in read_tasks(storage, flow, run, others, provider=provider):
         if task.status == "failed":
             status = "failed"
         elif task.status == "succeeded" and task.pathspec.step == last:
             ends = (*ends, task)
     return ("succeeded", ends) if ends else (status, ())
-
-
-def _last_step(storage: Any, flow: str, run: str) -> str:
-    """Name the last step of a run, which need not be called "end"."""
-    entries = storage.list_content([storage.path_join(flow, run, PARAMETERS_STEP)])
-    for _, data in _attempts(storage, [entry.path.rstrip("/") for entry in entries if not entry.is_file]).values():
-        for _, content in pickles(storage, flow, filter(None, [_addresses(data).get("_graph_info")])):
-            return str((plain_value(content) or {}).get("end_step", "end"))
-    return "end"
 
 
 def life(storage: Any, flow: str, run: Mapping[str, Any]) -> tuple[float | None, bool | None]:

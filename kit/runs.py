@@ -6,43 +6,49 @@ pickled (the graph, foreach stacks) is read by an unpickler that knows plain val
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from kit import internals
 from kit.errors import ArtifactError, NotFoundError, did_you_mean
-from kit.listing import PARAMETERS_STEP, life, pickles, read_tasks, run_record, run_records, status_of_run, steps_of
-from kit.model import ArtifactInfo, Graph, GraphNode, Pathspec, RunInfo, Status, StepInfo, TaskInfo, step_type
+from kit.listing import (
+    PARAMETERS_STEP,
+    life,
+    own_artifact,
+    pickles,
+    read_tasks,
+    run_record,
+    run_records,
+    status_of_run,
+    steps_of,
+)
+from kit.model import (
+    OWN_ARTIFACTS,
+    ArtifactInfo,
+    Graph,
+    GraphNode,
+    Pathspec,
+    RunInfo,
+    Status,
+    StepInfo,
+    TaskInfo,
+    step_type,
+)
 from kit.project import Project
-from kit.records import RecentBlobs, plain, plain_value
+from kit.records import plain_value
 from kit.scope import MINE, Scope, current_namespace
+from kit.stores import Store, Stores
 from kit.views.graph import ordered
 
 __all__ = ["MINE", "PARAMETERS_STEP", "Runs", "Scope", "Store", "current_namespace"]
 
-RECENT = RecentBlobs(64_000_000)  # so that a step that is replayed again and again reads its inputs once
 MAX_KEPT_STEPS = 32  # of runs that have succeeded
 
 
-@dataclass(frozen=True)
-class Store:
-    """A datastore with its metadata.
-
-    Args:
-        kind: Metaflow's name of the datastore, such as "local" or "s3".
-        root: Its root: a folder or a URL.
-    """
-
-    kind: str
-    root: str
-
-
-class Runs:
+class Runs(Stores):
     """The recorded runs of a project, in every datastore that it may have written to.
 
     Args:
@@ -50,63 +56,11 @@ class Runs:
     """
 
     def __init__(self, project: Project) -> None:
-        self.project = project
+        super().__init__(project)
         self.join_orders: dict[str, tuple[str, ...]] = {}  # of joins of branches, found out by replaying them
         self._ended: dict[tuple[str, str, str], RunInfo] = {}  # runs that have succeeded: only their tags may change
         self._complete: dict[tuple[str, str, str, str | None], list[Any]] = {}
         self._listed: dict[tuple[str, str, str, str | None], tuple[TaskInfo, ...]] = {}
-
-    # ------------------------------------------------------------------ where
-
-    @property
-    def stores(self) -> tuple[Store, ...]:
-        """The datastores, the one that new runs go to first."""
-        config = internals.config
-        if config.DEFAULT_DATASTORE == "local" and config.DEFAULT_METADATA == "local":
-            return tuple(Store("local", str(path)) for path in self.project.stores())
-        storage = next(impl for impl in internals.DATASTORES if impl.TYPE == config.DEFAULT_DATASTORE)
-        root = storage.get_datastore_root_from_config(lambda *_, **__: None, create_on_absent=False)
-        return (Store(config.DEFAULT_DATASTORE, str(root)),)
-
-    @contextmanager
-    def reading(self, store: Store) -> Iterator[Any]:
-        """Point Metaflow's metadata provider at a store, and back; gives the provider."""
-        provider = next(p for p in internals.METADATA_PROVIDERS if p.TYPE == internals.config.DEFAULT_METADATA)
-        storage = internals.LocalStorage
-        before = storage.datastore_root
-        if store.kind == "local":
-            storage.datastore_root = store.root
-        try:
-            yield provider
-        finally:
-            storage.datastore_root = before
-
-    def datastore(self, flow: str, store: Store | str) -> Any:
-        """Open the datastore of a flow.
-
-        Args:
-            flow: The name of the flow.
-            store: The store, or the root of one.
-
-        Returns:
-            Metaflow's FlowDataStore.
-        """
-        store = self._store(store)
-        storage = next(impl for impl in internals.DATASTORES if store.kind == impl.TYPE)
-        opened = internals.FlowDataStore(flow, None, storage_impl=storage, ds_root=store.root)
-        opened.ca_store.set_blob_cache(RECENT)
-        return opened
-
-    def storage(self, store: Store | str, below: str = "") -> Any:
-        """Open the files of a store, or of a folder of it (Metaflow's DataStoreStorage)."""
-        store = self._store(store)
-        storage = next(impl for impl in internals.DATASTORES if store.kind == impl.TYPE)
-        return storage("/".join(filter(None, (store.root.rstrip("/"), below))))
-
-    def _store(self, store: Store | str) -> Store:
-        if isinstance(store, Store):
-            return store
-        return next((known for known in self.stores if known.root == store), Store("local", store))
 
     # ------------------------------------------------------------------ list
 
@@ -242,9 +196,10 @@ class Runs:
         key = (run.store, run.flow, run.id, step)
         if key in self._listed and task is None:
             return self._listed[key]
-        storage = self.storage(run.store)
-        steps = [step] if step else [name for name in steps_of(storage, run.flow, run.id) if name != PARAMETERS_STEP]
-        found = read_tasks(storage, run.flow, run.id, steps, task)
+        with self.opened(run.store) as (storage, provider):
+            steps = [step] if step else steps_of(storage, run.flow, run.id, provider)
+            steps = [name for name in steps if name != PARAMETERS_STEP]
+            found = tuple(read_tasks(storage, run.flow, run.id, steps, task, provider))
         tasks = tuple(sorted((self._placed(run, info) for info in found), key=_order))
         if run.status == "succeeded" and step is not None and task is None:
             while len(self._listed) >= MAX_KEPT_STEPS:
@@ -254,11 +209,16 @@ class Runs:
 
     def graph(self, run: RunInfo) -> Graph:
         """Read the graph that a run had, its steps from start on; without any where it was not recorded."""
-        for ds in self.task_stores(run, PARAMETERS_STEP):
-            steps: dict[str, Any] = (plain(ds, "_graph_info") or {}).get("steps", {})
-            nodes = (GraphNode(name, tuple(step["next"]), step_type(step["type"])) for name, step in steps.items())
-            return Graph(ordered(Graph(tuple(nodes))))
-        return Graph(())
+        steps: dict[str, Any] = (self.parameters(run)[0] or {}).get("steps", {})
+        nodes = (GraphNode(name, tuple(step["next"]), step_type(step["type"])) for name, step in steps.items())
+        return Graph(ordered(Graph(tuple(nodes))))
+
+    def parameters(self, run: RunInfo) -> tuple[Any, tuple[ArtifactInfo, ...]]:
+        """Give what Metaflow recorded before the first step: the graph, and Parameters and constants."""
+        with self.opened(run.store) as (storage, provider):
+            graph = own_artifact(storage, run.flow, run.id, PARAMETERS_STEP, "_graph_info", provider=provider)
+            tasks = tuple(read_tasks(storage, run.flow, run.id, [PARAMETERS_STEP], provider=provider))
+        return graph, tuple(info for task in tasks for info in task.artifacts if info.name not in OWN_ARTIFACTS)
 
     def step_names(self, run: RunInfo) -> list[str]:
         """Name the steps of a run's graph, from start on."""
@@ -305,8 +265,10 @@ class Runs:
 
     def metadata(self, pathspec: Pathspec, store: str) -> dict[str, str]:
         """Read the metadata that Metaflow recorded for a task: the latest value of each field."""
-        with self.reading(Store("local", store) if Path(store).is_absolute() else self.stores[0]) as provider:
-            rows = provider.get_object("task", "metadata", {}, None, *str(pathspec).split("/")) or ()
+        rows: list[dict[str, Any]] = []
+        for known in [known for known in self.stores if known.root == store] or [self._store(store)]:
+            with self.reading(known) as provider:
+                rows += provider.get_object("task", "metadata", {}, None, *str(pathspec).split("/")) or ()
         return {row["field_name"]: row["value"] for row in sorted(rows, key=lambda row: row["ts_epoch"])}
 
     def _done_at(self, pathspec: Pathspec, store: Store) -> float:
@@ -348,8 +310,8 @@ class Runs:
         known = self._ended.get((store.root, flow, run_id))
         if known is not None:
             return replace(known, tags=tuple(sorted(run.get("tags", ()))))
-        storage = self.storage(store)
-        status, last = status_of_run(storage, flow, run_id)
+        with self.opened(store) as (storage, provider):
+            status, last = status_of_run(storage, flow, run_id, provider)
         ended = max((task.ended or self._done_at(task.pathspec, store) for task in last), default=0.0)
         beat, alive = life(storage, flow, run) if status != "succeeded" else (None, None)
         info = RunInfo(

@@ -180,7 +180,7 @@ def test_artifact_whose_module_is_gone_says_where_it_was_looked_for(
 
 
 def test_artifact_whose_data_is_missing_is_said_so(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kit.runs.RECENT", RecentBlobs(0))  # nothing was read before
+    monkeypatch.setattr("kit.stores.RECENT", RecentBlobs(0))  # nothing was read before
     table = kit.artifacts("LinearFlow/start")
     (info,) = [info for info in table.infos() if info.name == "items"]
     blob = Path(table.target.run.store, "LinearFlow", "data", info.sha[:2], info.sha)

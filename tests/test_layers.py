@@ -15,7 +15,7 @@ LAYERS = (
     {"blame", "errors", "model", "internals"},
     {"words", "flowscan", "records", "requirements", "interpreters", "installed", "views"},
     {"project", "installer", "flowfile", "foreach", "listing", "scope"},
-    {"preflight", "envs"},
+    {"preflight", "envs", "stores"},
     {"runs", "deps", "pins", "locks", "reload"},
     {"resolve", "lineage", "flowrun", "stepenvs", "details", "loading", "rundiff"},
     {"gather"},

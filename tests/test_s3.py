@@ -1,0 +1,111 @@
+"""Runs in S3, as an S3 server on this machine has them: real boto3, real HTTP, with and without a network's delay."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flows_for_tests import COMMON, FOREACH
+from s3_server import Delayed, s3_server
+from support import run_flow, write_files
+
+pytestmark = pytest.mark.flow
+
+LOOK = """
+import json, time
+import kit
+from kit.listing import fetch, _loaded
+from kit.session import session
+
+table = kit.artifacts("ForeachFlow")
+failed = ""
+try:
+    table.load("nothing")
+except kit.KitError as error:
+    failed = str(error)
+storage = session().runs.storage(table.target.run.store)
+paths = [
+    f"ForeachFlow/{table.target.run.id}/inner/{task.pathspec.task}/0.data.json"
+    for task in table["inner"] and table.steps[2].tasks
+] * 8
+times = {}
+for name, read in (("together", fetch), ("one by one", lambda s, p: (x for path in p for x in _loaded(s, [path])))):
+    started = time.perf_counter()
+    found = list(read(storage, paths))
+    times[name] = time.perf_counter() - started
+    assert len(found) == len(paths) and all(content for _, content in found)
+print("RESULT", json.dumps({
+    "store": table.target.run.store,
+    "status": table.target.run.status,
+    "seconds": table.target.run.seconds,
+    "shown": repr(table),
+    "names": table["outer_join"]["names"],
+    "gathered": [list(map(str, row)) for row in table.gather("name_of_task").itertuples(index=False)],
+    "found": kit.artifacts("ForeachFlow/inner[depth=5,widths=c]").target.task,
+    "failed": failed,
+    "times": times,
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str], Delayed]]:
+    """A project with a run whose artifacts are in S3, and whose metadata is in the project's folder."""
+    root = tmp_path_factory.mktemp("s3") / "project"
+    write_files(root, {"flows/common.py": COMMON, "flows/loops.py": FOREACH, "pyproject.toml": "[tool.kit]\n"})
+    with s3_server() as (environ, delayed):
+        before = dict(os.environ)
+        os.environ.update(environ)
+        try:
+            run_flow(root / "flows" / "loops.py", cwd=root)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+        yield root, environ, delayed
+
+
+def look(root: Path, environ: dict[str, str]) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK],
+        cwd=root,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "RESULT" in done.stdout, done.stdout + done.stderr
+    return dict(json.loads(done.stdout.split("RESULT")[1]))
+
+
+def test_a_run_in_s3_is_listed_loaded_gathered_and_found_by_foreach_value(
+    recorded: tuple[Path, dict[str, str], Delayed],
+) -> None:
+    root, environ, _ = recorded
+    found = look(root, environ)
+    assert found["store"] == environ["METAFLOW_DATASTORE_SYSROOT_S3"]
+    assert found["status"] == "succeeded"
+    assert found["seconds"] > 0
+    assert "inner → inner_join" in found["shown"]
+    assert "6 tasks" in found["shown"]
+    assert found["names"] == ["3a0", "3b1", "3c2", "5a0", "5b1", "5c2"]
+    assert found["gathered"][5] == ["5", "c", "5c2"]
+    assert found["found"]
+    assert "has no artifact nothing" in found["failed"]
+
+
+def test_many_small_objects_are_read_together_where_each_has_to_be_waited_for(
+    recorded: tuple[Path, dict[str, str], Delayed],
+) -> None:
+    root, environ, delayed = recorded
+    delayed.seconds = 0.05
+    try:
+        times = look(root, environ)["times"]
+    finally:
+        delayed.seconds = 0.0
+    assert times["together"] < times["one by one"] / 2, times
