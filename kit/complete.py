@@ -70,9 +70,15 @@ def _candidates(session: Session, magic: Any, before: list[str], word: str) -> I
 
 def _pathspecs(session: Session, word: str) -> list[str]:
     """Complete a pathspec by its next part."""
+    from kit.foreach import said
     from kit.resolve import resolve
 
     flows = session.project.scan().flows
+    step, bracket, _ = word.partition("[")
+    if bracket:
+        target = resolve(session.runs, step, session.current)
+        tasks = session.runs.tasks(target.run, target.step) if target.step else ()
+        return list(dict.fromkeys(f"{step}[{said(task)}]" for task in tasks if task.values))
     head, slash, _ = word.rpartition("/")
     if not slash:
         current = flows.get(session.current.flow) if session.current else None
@@ -85,7 +91,8 @@ def _pathspecs(session: Session, word: str) -> list[str]:
     target = resolve(runs, head, session.current)
     if target.step is None:
         return [f"{head}/{name}" for name in runs.step_names(target.run)]
-    return [f"{head}/{task.pathspec.task}" for task in runs.tasks(target.run, target.step)]
+    tasks = runs.tasks(target.run, target.step)
+    return [f"{head}/{task.pathspec.task}" for task in tasks]
 
 
 def _later_steps(session: Session, pathspec: str) -> Iterable[str]:

@@ -19,12 +19,20 @@ class Delayed:
     """
 
     def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
-        self.application, self.seconds, self.requests = application, 0.0, 0
+        self.application, self.seconds = application, 0.0
+        self.now, self.most = 0, 0  # requests that are being answered, and the most of them at a time
+        self._lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        self.requests += 1
-        time.sleep(self.seconds)
-        return self.application(environ, start_response)
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        try:
+            time.sleep(self.seconds)
+            return self.application(environ, start_response)
+        finally:
+            with self._lock:
+                self.now -= 1
 
 
 @contextmanager

@@ -18,10 +18,8 @@ from support import run_flow, write_files
 pytestmark = pytest.mark.flow
 
 LOOK = """
-import json, time
+import json
 import kit
-from kit.listing import fetch, _loaded
-from kit.session import session
 
 table = kit.artifacts("ForeachFlow")
 failed = ""
@@ -29,17 +27,6 @@ try:
     table.load("nothing")
 except kit.KitError as error:
     failed = str(error)
-storage = session().runs.storage(table.target.run.store)
-paths = [
-    f"ForeachFlow/{table.target.run.id}/inner/{task.pathspec.task}/0.data.json"
-    for task in table["inner"] and table.steps[2].tasks
-] * 8
-times = {}
-for name, read in (("together", fetch), ("one by one", lambda s, p: (x for path in p for x in _loaded(s, [path])))):
-    started = time.perf_counter()
-    found = list(read(storage, paths))
-    times[name] = time.perf_counter() - started
-    assert len(found) == len(paths) and all(content for _, content in found)
 print("RESULT", json.dumps({
     "store": table.target.run.store,
     "status": table.target.run.status,
@@ -49,7 +36,6 @@ print("RESULT", json.dumps({
     "gathered": [list(map(str, row)) for row in table.gather("name_of_task").itertuples(index=False)],
     "found": kit.artifacts("ForeachFlow/inner[depth=5,widths=c]").target.task,
     "failed": failed,
-    "times": times,
 }))
 """
 
@@ -103,9 +89,9 @@ def test_many_small_objects_are_read_together_where_each_has_to_be_waited_for(
     recorded: tuple[Path, dict[str, str], Delayed],
 ) -> None:
     root, environ, delayed = recorded
-    delayed.seconds = 0.05
+    delayed.seconds, delayed.most = 0.05, 0
     try:
-        times = look(root, environ)["times"]
+        look(root, environ)
     finally:
         delayed.seconds = 0.0
-    assert times["together"] < times["one by one"] / 2, times
+    assert delayed.most >= 4
