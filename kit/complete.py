@@ -91,14 +91,13 @@ def _pathspecs(session: Session, word: str) -> list[str]:
     target = resolve(runs, head, session.current)
     if target.step is None:
         return [f"{head}/{name}" for name in runs.step_names(target.run)]
-    tasks = runs.tasks(target.run, target.step)
-    return [f"{head}/{task.pathspec.task}" for task in tasks]
+    return [f"{head}/{task.pathspec.task}" for task in runs.tasks(target.run, target.step)]
 
 
 def _later_steps(session: Session, pathspec: str) -> Iterable[str]:
     from kit.resolve import resolve
 
-    return session.runs.graph(resolve(session.runs, pathspec, session.current).run)
+    return session.runs.step_names(resolve(session.runs, pathspec, session.current).run)
 
 
 def _artifact_names(session: Session, pathspec: str) -> list[str]:

@@ -7,10 +7,12 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from html_reader import Reader
+from kernel_client import Kernel
 from support import USER, run_flow, write_files
 
 import kit
@@ -412,3 +414,24 @@ def test_a_cell_stays_small_whatever_a_thousand_tasks_hold(wide: Path) -> None:
     assert len(drawn.encode()) < 300_000
     assert "1,004 tasks" in drawn
     assert "artifacts more:" in drawn
+
+
+# ------------------------------------------------------------------ in a kernel
+
+
+@pytest.mark.kernel
+def test_the_magic_gathers_compares_and_completes_foreach_values(
+    recorded: Path, start_kernel: Callable[..., Kernel]
+) -> None:
+    kernel = start_kernel(recorded)
+    kernel.check("%load_ext kit")
+    run = good()
+    assert "51" in kernel.check(f"%mf_artifacts {run}/inner score --gather").text
+    assert "≠ changed  rate" in kernel.check(
+        f"%mf_artifacts {run} --diff GridFlow --namespace user:somebody"
+    ).text.replace("&nbsp;", " ")
+    assert "--all-namespaces shows them" in kernel.check("%mf_artifacts").text
+    kernel.check(f"%mf_artifacts {run}/inner[depth=5,w=2] score")
+    assert kernel.check("print(score)").stdout == "52\n"
+    assert f"{run}/fit[depths=3]" in kernel.complete(f"x = %mf_artifacts {run}/fit[")
+    assert "--gather" in kernel.complete(f"x = %mf_artifacts {run} --ga")
