@@ -310,9 +310,7 @@ def test_step_runs_coroutines_although_the_kernel_has_a_loop(kernel: Kernel) -> 
 
 def test_output_of_a_child_process_reaches_the_cell(kernel: Kernel) -> None:
     shown = kernel.check("%mf_run_step StopFlow/end --set \"how='child process'\"").stdout
-    while (
-        "from a child" not in shown
-    ):  # read from a pipe, perhaps after the kernel said it is idle
+    while "from a child" not in shown:  # read from a pipe, perhaps after the kernel said it is idle
         shown += kernel.client.get_iopub_msg(timeout=60)["content"].get("text", "")
 
 
