@@ -21,7 +21,7 @@ from kit.reload import Reloader
 from kit.runs import Scope
 
 if TYPE_CHECKING:
-    from kit import kernels, pinned
+    from kit import kernelspecs, pinned
     from kit.replay import Body, Request, StepInputs
 
 __all__ = ["KitMagics"]
@@ -166,10 +166,10 @@ class KitMagics(Magics):
     @argument("--from-source", action="store_true", help="build what has no wheels for this Python")
     @argument("--isolated", action="store_true", help="in an environment of its own, registered as a Jupyter kernel")
     @line_magic
-    def mf_install_deps(self, line: str) -> pinned.Installed | kernels.Registered:
+    def mf_install_deps(self, line: str) -> pinned.Installed | kernelspecs.Registered:
         """Install pinned requirements into this kernel, or into a kernel of their own, where they are not there yet."""
         args = self._parse(self.mf_install_deps, line)
-        from kit import kernels, pinned
+        from kit import kernelspecs, pinned
 
         wanted = [*deps.parse_words(args.requirements), *chain.from_iterable(map(deps.read_file, args.files))]
         found = pinned.flow_pins(self.session.runs, args.flow, args.step) if args.flow else ()
@@ -178,7 +178,7 @@ class KitMagics(Magics):
                 "%mf_install_deps needs requirements.", "Name some, -r requirements.txt, or --flow FLOW."
             )
         if args.isolated:
-            return kernels.register(wanted, found, "/".join(filter(None, (args.flow, args.step))))
+            return kernelspecs.register(wanted, found, "/".join(filter(None, (args.flow, args.step))))
         options = {name: getattr(args, name) for name in ("upgrade", "check", "dry_run", "from_source")}
         return pinned.install(wanted, found, **options)
 

@@ -20,7 +20,7 @@ LAYERS = (
     {"resolve", "lineage", "flowrun", "stepenvs", "details", "loading", "rundiff"},
     {"gather"},
     {"artifact_table", "comparison", "pinned"},
-    {"replay", "kernels"},
+    {"replay", "kernelspecs"},
     {"session", "cells"},
     {"magics", "complete", "regression"},
     {"extension", "cli", "pytest_plugin"},
