@@ -136,6 +136,40 @@ FLOWS = {
         if __name__ == "__main__":
             HaltedFlow()
         """,
+    "flows/twig.py": """
+        from metaflow import FlowSpec, current, step
+
+        class TwigFlow(FlowSpec):
+            @step
+            def start(self):
+                self.next(self.a, self.b)
+
+            @step
+            def a(self):
+                raise ValueError("before b has begun")
+                self.next(self.join)
+
+            @step
+            def b(self):
+                self.first = current.task_id
+                self.next(self.c)
+
+            @step
+            def c(self):
+                self.second = current.task_id
+                self.next(self.join)
+
+            @step
+            def join(self, inputs):
+                self.next(self.end)
+
+            @step
+            def end(self):
+                pass
+
+        if __name__ == "__main__":
+            TwigFlow()
+        """,
     "flows/broken.py": """
         from metaflow import FlowSpec, Parameter, step
 
@@ -185,7 +219,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("fan", "ways"):
         run_flow(root / "flows" / f"{name}.py", cwd=root)
     run_flow(root / "flows" / "broken.py", cwd=root, check=False)
-    run_flow(root / "flows" / "halted.py", "--max-workers", "1", cwd=root, check=False)
+    for name in ("halted", "twig"):
+        run_flow(root / "flows" / f"{name}.py", "--max-workers", "1", cwd=root, check=False)
     return root
 
 
@@ -302,6 +337,11 @@ def test_task_that_never_ran_is_replayed_where_its_inputs_are_there(choice: dict
     assert result.artifacts["address"] == result.origin
     assert result.same is result.changed is result.added is result.missing is None
     assert "has not run: there is nothing to compare with" in result.notes[-1]
+
+
+def test_tasks_that_never_ran_have_ids_of_their_own() -> None:
+    artifacts = kit.run_step("TwigFlow/b", to="c").artifacts
+    assert int(artifacts["second"]) == int(artifacts["first"]) + 1
 
 
 def test_step_whose_inputs_never_came_is_refused() -> None:

@@ -12,22 +12,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from types import ModuleType
-from typing import Any, overload
+from typing import Any
 
 from kit import internals
 from kit.errors import ReplayError
 from kit.flowfile import as_script
 from kit.model import RunInfo, StepResult, TaskInfo
+from kit.replay.card import FRAME_LIMIT, Card, card_key
 from kit.replay.cardtask import CardTask
 from kit.replay.process import preserved
 from kit.runs import Runs, Store
 
-__all__ = ["CardPage", "CardSource", "ReplayedCard", "ReplayedCards", "collected", "no_card_process"]
-
-FRAME_LIMIT = 200_000  # characters: a larger page is not put into the notebook unasked; Metaflow's own has 1.1 million
-SHOWN_HEIGHT = 640  # pixels
+__all__ = ["CardSource", "ReplayedCard", "ReplayedCards", "collected", "no_card_process"]
 
 
 @contextmanager
@@ -82,8 +79,7 @@ def collected(source: CardSource) -> ReplayedCards:
     finished = datetime.now()
     for uuid, meta in reversed(collector._cards_meta.items()):  # the decorators from the top
         name, kind = str(meta["card_id"] or ""), str(meta["type"])
-        candidates = [name, kind, *(f"{kind} {number}" for number in range(2, len(found) + 2))]
-        key = next(candidate for candidate in candidates if candidate not in found)
+        key = card_key(name, kind, found)
         components = tuple(collector._card_component_store[uuid])
         options = dict(meta["card_options"] or {})
         renderer = _Renderer(source, collector, uuid, meta["decorator_attributes"], options, current, finished)
@@ -120,7 +116,7 @@ class ReplayedCards(Mapping[str, "ReplayedCard"]):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class ReplayedCard(Sequence[Any]):
+class ReplayedCard(Card):
     """A card of a replayed step: a sequence of its components, which a notebook shows.
 
     Args:
@@ -151,45 +147,6 @@ class ReplayedCard(Sequence[Any]):
             ) from page.cause
         return page.html
 
-    def save(self, path: str | Path) -> Path:
-        """Write the whole page to a file.
-
-        Args:
-            path: Where to.
-
-        Returns:
-            The path.
-
-        Raises:
-            ReplayError: It cannot be rendered.
-        """
-        path = Path(path)
-        path.write_text(self.html, encoding="utf-8")
-        return path
-
-    def show(self, height: int = SHOWN_HEIGHT) -> CardPage:
-        """Give the whole page as something that a notebook shows: write it as the last line of a cell.
-
-        Args:
-            height: In pixels.
-
-        Raises:
-            ReplayError: It cannot be rendered.
-        """
-        return CardPage(self._label(), self.html, height)
-
-    @overload
-    def __getitem__(self, index: int) -> Any: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Any, ...]: ...
-
-    def __getitem__(self, index: int | slice) -> Any:
-        return self.components[index]
-
-    def __len__(self) -> int:
-        return len(self.components)
-
     def __repr__(self) -> str:
         from kit.views import card
 
@@ -201,33 +158,6 @@ class ReplayedCard(Sequence[Any]):
         page = self._renderer.page()
         small = page.html is not None and not page.error and len(page.html) <= FRAME_LIMIT
         return card.html(self._label(), self.id, page.components, page.html or "", page.error, framed=small)
-
-    def _label(self) -> str:
-        named = f"card {self.id}" if self.id and self.id != self.type else "card"
-        return f"{named} of type {self.type}"
-
-
-@dataclass(frozen=True, repr=False)
-class CardPage:
-    """The whole page of a card, for a notebook to show.
-
-    Args:
-        label: Which card.
-        page: Its HTML.
-        height: In pixels.
-    """
-
-    label: str
-    page: str
-    height: int
-
-    def __repr__(self) -> str:
-        return f"{self.label}: a page of {len(self.page)} characters"
-
-    def _repr_html_(self) -> str:
-        from kit.views import card
-
-        return card.frame(self.page, self.height)
 
 
 @dataclass(frozen=True)

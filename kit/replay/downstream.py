@@ -6,16 +6,15 @@ changed is not run again; one that leaves what it had left before changes nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from itertools import count
 from typing import Any, Literal
 
 from kit.errors import ReplayError, did_you_mean
 from kit.lineage import Done, Key, Place, done, expected, finished
 from kit.model import Downstream, Graph, GraphNode, LazyArtifacts, Pathspec, RunInfo, StepResult, TaskInfo, step_type
 from kit.replay.engine import Replay
-from kit.replay.job import Job, recorded_job, virtual_job
+from kit.replay.job import Job, new_ids, recorded_job, virtual_job
 from kit.runs import Runs
 
 __all__ = ["Walk", "between"]
@@ -57,9 +56,10 @@ class Walk:
     _live: dict[str, dict[Key, Live]] = field(default_factory=dict)
     _gone: dict[str, int] = field(default_factory=dict)
     _then: dict[str, list[Done]] = field(default_factory=dict)
+    _was: dict[str, dict[Key, Live]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._ids = self._new_ids()
+        self._ids = new_ids(self.runs, self.run)
 
     def go(self, job: Job, first: Replay, target: str) -> Replay:
         """Go on from a replayed task to a step, that one included.
@@ -78,7 +78,9 @@ class Walk:
         """
         __tracebackhide__ = True
         steps = between(self.graph, job.step, target)
-        self._live[job.step] = self._recorded(job.step)
+        if job.recorded is None:
+            next(self._ids)  # which the replayed task has taken
+        self._live[job.step] = dict(self._recorded(job.step))
         self._take(job.step, _key(job, first), first, self._record_of(job.step).get(_key(job, first)))
         for step in steps[1:]:
             self._step(step)
@@ -119,7 +121,7 @@ class Walk:
 
     def _take(self, step: str, key: Key, replayed: Replay, task: TaskInfo | None) -> None:
         """Keep what a replay left; where it is what the recorded task left, the recorded one stands."""
-        after, before = done(replayed.output), self._live[step].get(key) or self._recorded(step).get(key)
+        after, before = done(replayed.output), self._recorded(step).get(key)
         if after is None:
             raise ReplayError(f"{replayed.result.origin} did not finish.", "Mend the step, then replay it again.")
         if before is None or task is None:
@@ -145,7 +147,9 @@ class Walk:
         return self._then[step]
 
     def _recorded(self, step: str) -> dict[Key, Live]:
-        return {task.key: Live(task, "skipped") for task in self._finished_then(step)}
+        if step not in self._was:
+            self._was[step] = {task.key: Live(task, "skipped") for task in self._finished_then(step)}
+        return self._was[step]
 
     def _record_of(self, step: str) -> dict[Key, TaskInfo]:
         ids = {task.store.task_id: task.key for task in self._finished_then(step)}
@@ -163,12 +167,6 @@ class Walk:
             for task in place.inputs
             if task.step in self._live
         )
-
-    def _new_ids(self) -> Iterator[str]:
-        """Number the tasks that the recorded run does not have, after those that it has."""
-        stores = self.runs.task_stores(self.run)
-        known = [int(ds.task_id) for ds in stores if ds.task_id.isdigit()]
-        return map(str, count(max(known, default=0) + 1))
 
     # ------------------------------------------------------------------ the result
 

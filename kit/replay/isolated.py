@@ -29,9 +29,9 @@ from kit.replay.job import Job
 from kit.replay.launch import run_task
 from kit.replay.mirror import mirror, override
 from kit.replay.outcome import outcome
-from kit.replay.parameters import default, given
+from kit.replay.parameters import given
 from kit.replay.placeholder import Placeholder
-from kit.replay.prepare import LEFT_OUT, Settings, retries
+from kit.replay.prepare import LEFT_OUT, Settings, attached, configs, retries
 from kit.replay.stores import Blobs, ReplayFlowStore, ReplayStore
 from kit.replay.streams import teed
 from kit.runs import Runs
@@ -184,7 +184,9 @@ class _Isolated:
         for name, value in options.items():
             flag = name.replace("_", "-")
             words += [f"--{flag}"] if value is True else [] if value in (None, False) else [f"--{flag}", str(value)]
-        words += [*self._configs(), *self._attached(), "step", job.step]
+        words += self._configs()
+        words += [word for one in attached(job, LEFT_OUT) for word in ("--with", one.make_decorator_spec())]
+        words += ["step", job.step]
         words += ["--run-id", identity.run, "--task-id", identity.task, "--retry-count", str(self.attempt)]
         words += ["--max-user-code-retries", str(retries(getattr(self.loaded.cls, job.step).decorators))]
         paths = self.folder / "input-paths"
@@ -198,30 +200,15 @@ class _Isolated:
     def _configs(self) -> list[str]:
         """Hand the flow's Configs over as the recorded run had them."""
         values, words = {}, []
-        before = self.job.inputs[0]
-        for name, parameter in self.loaded.cls._get_parameters():
-            if parameter.IS_CONFIG_PARAMETER:
-                recorded = self.settings.overrides.get(name, before[name] if name in before else default(parameter))
-                is_dict = isinstance(recorded, Mapping)
-                values[parameter.name] = (dict(recorded) if is_dict else recorded, not is_dict)
-                words += ["--config-value", parameter.name, f"kv.{parameter.name}"]
+        for parameter, recorded in configs(self.loaded.cls, self.job, self.settings.overrides):
+            is_dict = isinstance(recorded, Mapping)
+            values[parameter.name] = (dict(recorded) if is_dict else recorded, not is_dict)
+            words += ["--config-value", parameter.name, f"kv.{parameter.name}"]
         if not values:
             return []
         file = self.folder / "configs.json"
         file.write_text(json.dumps({"user_configs": values}), encoding="utf-8")
         return ["--local-config-file", str(file), *words]
-
-    def _attached(self) -> list[str]:
-        """Attach what `run --with` attached: the recorded graph says so, the flow file does not."""
-        info = plain(self.job.inputs[0], "_graph_info") or {}
-        known = {decorator.name: decorator for decorator in internals.STEP_DECORATORS}
-        words = []
-        for recorded in info.get("steps", {}).get(self.job.step, {}).get("decorators", ()):
-            name = recorded["name"]
-            by_the_file = recorded["statically_defined"] or recorded.get("inserted_by") or name in LEFT_OUT
-            if not by_the_file and name in known:
-                words += ["--with", known[name](attributes=dict(recorded["attributes"])).make_decorator_spec()]
-        return words
 
     def _environ(self, environment: Environment) -> dict[str, str]:
         """Give the process its variables: as Metaflow's launcher would, and Metaflow itself from where it is here."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 from kit.errors import ReplayError
-from kit.replay.cards import FRAME_LIMIT, SHOWN_HEIGHT, CardPage
+from kit.replay.card import FRAME_LIMIT, Card, card_key
 
 __all__ = ["IsolatedCard", "read_cards"]
 
@@ -30,15 +30,14 @@ def read_cards(store: Path, task: tuple[str, str, str, str], collected: Mapping[
     for uuid, card in reversed(list(collected.items())):  # the decorators from the top
         kind, name = str(card["type"]), str(card["id"] or "")
         page = next(folder.glob(f"*-{uuid}.html"), None)
-        candidates = [name, kind, *(f"{kind} {number}" for number in range(2, len(found) + 2))]
-        key = next(candidate for candidate in candidates if candidate not in found)
+        key = card_key(name, kind, found)
         html = page.read_text(encoding="utf-8") if page else None
         found[key] = IsolatedCard(key, kind, tuple(card["components"]), html)
     return found
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class IsolatedCard(Sequence[Any]):
+class IsolatedCard(Card):
     """A card of a step that ran in its own environment: a sequence of its components, which a notebook shows.
 
     Args:
@@ -67,28 +66,6 @@ class IsolatedCard(Sequence[Any]):
             )
         return self.page
 
-    def save(self, path: str | Path) -> Path:
-        """Write the whole page to a file; gives its path."""
-        path = Path(path)
-        path.write_text(self.html, encoding="utf-8")
-        return path
-
-    def show(self, height: int = SHOWN_HEIGHT) -> CardPage:
-        """Give the whole page as something that a notebook shows, so many pixels high."""
-        return CardPage(self._label(), self.html, height)
-
-    @overload
-    def __getitem__(self, index: int) -> Any: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Any, ...]: ...
-
-    def __getitem__(self, index: int | slice) -> Any:
-        return self.components[index]
-
-    def __len__(self) -> int:
-        return len(self.components)
-
     def __repr__(self) -> str:
         from kit.views import card
 
@@ -99,7 +76,3 @@ class IsolatedCard(Sequence[Any]):
 
         small = self.page is not None and len(self.page) <= FRAME_LIMIT
         return card.html(self._label(), self.id, self.components, self.page or "", "", framed=small)
-
-    def _label(self) -> str:
-        named = f"card {self.id}" if self.id and self.id != self.type else "card"
-        return f"{named} of type {self.type}"

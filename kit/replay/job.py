@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from kit import internals
@@ -15,7 +16,7 @@ from kit.model import Pathspec, RunInfo, TaskInfo
 from kit.records import plain
 from kit.runs import Runs
 
-__all__ = ["Identity", "Job", "Node", "place_of", "places_of", "recorded_job", "virtual_job"]
+__all__ = ["Identity", "Job", "Node", "new_ids", "place_of", "places_of", "recorded_job", "virtual_job"]
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,12 @@ def virtual_job(run: RunInfo, step: str, place: Place, task: str) -> Job:
         task: The id to give it.
     """
     return _job(run, step, Identity(run.id, task, 0, None, run.user, run.tags, run.system_tags), place, None)
+
+
+def new_ids(runs: Runs, run: RunInfo) -> Iterator[str]:
+    """Number the tasks that a recorded run does not have, after those that it has; nothing is read before the first."""
+    known = [int(ds.task_id) for ds in runs.task_stores(run) if ds.task_id.isdigit()]
+    yield from map(str, count(max(known, default=0) + 1))
 
 
 def places_of(runs: Runs, run: RunInfo, graph: Any, step: str) -> dict[Key, Place]:

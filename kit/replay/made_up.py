@@ -10,6 +10,7 @@ from typing import Any
 from kit import flowfile, internals
 from kit.errors import ArgumentError
 from kit.flowfile import LoadedFlow
+from kit.foreach import recorded_as
 from kit.model import RunInfo
 from kit.replay.engine import Replay, load, replay
 from kit.replay.job import Identity, Job
@@ -127,7 +128,7 @@ def _foreach(split: Any, values: Mapping[str, Any], request: Request, position: 
         name: items,
         "_foreach_var": name,
         "_foreach_num_splits": len(list(items)),
-        "_foreach_values": [str(item)[:30] for item in items],
+        "_foreach_values": [recorded_as(item) for item in items],
     }
 
 

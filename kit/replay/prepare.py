@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from kit.replay.stores import Blobs, ReplayFlowStore
 from kit.replay.task import ReplayTask, node_environment, null_metadata
 from kit.runs import Runs
 
-__all__ = ["LEFT_OUT", "Prepared", "Settings", "retries"]
+__all__ = ["LEFT_OUT", "Prepared", "Settings", "attached", "configs", "retries"]
 
 # Where a step runs, and in which environment, is not part of a replay in this process.
 LEFT_OUT = frozenset({"pypi", "pypi_base", "conda", "conda_base", "uv_base", "batch", "kubernetes"})
@@ -138,10 +138,11 @@ class Prepared:
         with internals.parameters.flow_context(cls):
             for decorator in cls._flow_state[internals.FlowStateItems.FLOW_MUTATORS]:
                 decorator.external_init()
-            configs = self._configs()
-            changed = cls._process_config_decorators(configs)
+            changed = cls._process_config_decorators(self._configs())
             flow = (changed or cls)(use_cli=False)
-            self._attach_recorded_decorators(flow)
+            step = getattr(flow, job.step)
+            present = {decorator.name for decorator in step.decorators} | LEFT_OUT
+            step.decorators.extend(attached(job, present))
             environment = internals.MetaflowEnvironment(flow)
             logger = internals.LOGGING_SIDECARS["nullSidecarLogger"](flow=flow, env=environment)
             monitor = internals.MONITOR_SIDECARS["nullSidecarMonitor"](flow=flow, env=environment)
@@ -191,15 +192,11 @@ class Prepared:
     def _configs(self) -> dict[str, Any]:
         """Give each Config of the flow the value that the recorded run had."""
         cls, options = self.loaded.cls, {}
-        for name, parameter in cls._get_parameters():
-            if parameter.IS_CONFIG_PARAMETER:
-                before = self.job.inputs[0]
-                recorded = before[name] if name in before else default(parameter)
-                recorded = self.given.get(name, recorded)
-                is_plain = not isinstance(recorded, (dict, internals.ConfigValue))
-                cls._flow_state[internals.FlowStateItems.CONFIGS][parameter.name] = (recorded, is_plain)
-                wrapped = recorded if is_plain else internals.ConfigValue(recorded)
-                options[parameter.name.replace("-", "_").lower()] = wrapped
+        for parameter, recorded in configs(cls, self.job, self.given):
+            is_plain = not isinstance(recorded, (dict, internals.ConfigValue))
+            cls._flow_state[internals.FlowStateItems.CONFIGS][parameter.name] = (recorded, is_plain)
+            wrapped = recorded if is_plain else internals.ConfigValue(recorded)
+            options[parameter.name.replace("-", "_").lower()] = wrapped
         return options
 
     def _defaults_of_new_parameters(self) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -210,18 +207,6 @@ class Prepared:
             if name not in self.job.inputs[0] and name not in self.overrides
         ]
         return {name: self.blobs.put(name, default(parameter)) for name, parameter in missing}
-
-    def _attach_recorded_decorators(self, flow: Any) -> None:
-        """Attach what `run --with` attached: the recorded graph says so, the flow file does not."""
-        info = plain(self.job.inputs[0], "_graph_info") or {}
-        step = getattr(flow, self.job.step)
-        present = {decorator.name for decorator in step.decorators} | LEFT_OUT
-        known = {decorator.name: decorator for decorator in internals.STEP_DECORATORS}
-        for recorded in info.get("steps", {}).get(self.job.step, {}).get("decorators", ()):
-            name = recorded["name"]
-            by_the_file = recorded["statically_defined"] or recorded.get("inserted_by") or name in present
-            if not by_the_file and name in known:
-                step.decorators.append(known[name](attributes=dict(recorded["attributes"])))
 
     def _initialise(
         self, flow: Any, environment: Any, store: Any, metadata: Any, deco_options: Mapping[str, Any]
@@ -246,17 +231,48 @@ class Prepared:
             flow, graph, environment, store, metadata, internals.logger, echo, deco_options, False, False
         )
         internals.current._set_env(flow=flow, is_running=False)
-        configs = {
+        values = {
             name: value if is_plain or value is None else internals.ConfigValue(value)
             for name, (value, is_plain) in cls._flow_state[state.CONFIGS].items()
         }
-        internals.parameters.set_parameter_context(flow.name, echo, store, configs)
+        internals.parameters.set_parameter_context(flow.name, echo, store, values)
         for step in cls._steps:
             step.decorators[:] = [decorator for decorator in step.decorators if decorator.name not in LEFT_OUT]
         decorators._init_step_decorators(flow, graph, environment, store, internals.logger, False, False)
         for decorator in getattr(flow, self.job.step).decorators:
             if decorator.name == "environment":  # acts in Metaflow's launcher, not in the task
                 os.environ.update({key: str(value) for key, value in decorator.attributes["vars"].items()})
+
+
+def configs(cls: type[Any], job: Job, given: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """Give a flow's Configs, each with the value that the recorded run had, or that the user gives.
+
+    Args:
+        cls: The flow's class.
+        job: The task.
+        given: Values by the Configs' names in the class.
+    """
+    before = job.inputs[0]
+    for name, parameter in cls._get_parameters():
+        if parameter.IS_CONFIG_PARAMETER:
+            recorded = before[name] if name in before else default(parameter)
+            yield parameter, given.get(name, recorded)
+
+
+def attached(job: Job, present: Collection[str]) -> Iterator[Any]:
+    """Make the decorators that `run --with` attached: the recorded graph says so, the flow file does not.
+
+    Args:
+        job: The task.
+        present: The names of those that its step has, or is not to have.
+    """
+    info = plain(job.inputs[0], "_graph_info") or {}
+    known = {decorator.name: decorator for decorator in internals.STEP_DECORATORS}
+    for recorded in info.get("steps", {}).get(job.step, {}).get("decorators", ()):
+        name = recorded["name"]
+        by_the_file = recorded["statically_defined"] or recorded.get("inserted_by") or name in present
+        if not by_the_file and name in known:
+            yield known[name](attributes=dict(recorded["attributes"]))
 
 
 def retries(decorators: list[Any]) -> int:

@@ -20,7 +20,7 @@ from kit.records import plain
 from kit.replay.body import Body
 from kit.replay.downstream import Walk, between
 from kit.replay.engine import Replay, load, replay
-from kit.replay.job import Job, places_of, recorded_job, virtual_job
+from kit.replay.job import Job, new_ids, places_of, recorded_job, virtual_job
 from kit.replay.prepare import Settings
 from kit.replay.process import preserved
 from kit.replay.stores import Blobs
@@ -153,8 +153,7 @@ def _job(runs: Runs, target: Target, request: Request, graph: Any) -> tuple[Job,
         waiting = _waiting(runs, target, request, graph)
         if not waiting:
             raise
-        ids = [int(ds.task_id) for ds in runs.task_stores(target.run) if ds.task_id.isdigit()]
-        job = virtual_job(target.run, step, waiting[0], str(max(ids, default=0) + 1))
+        job = virtual_job(target.run, step, waiting[0], next(new_ids(runs, target.run)))
         which = f" Of {len(waiting)} tasks that it would have, this is the first." if len(waiting) > 1 else ""
         return job, f"{target.run.pathspec}/{step} has not run: there is nothing to compare with.{which}"
     return recorded_job(runs, target.run, graph, task), note

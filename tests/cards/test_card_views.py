@@ -6,7 +6,7 @@ import pytest
 from card_flow import Tags, content
 
 import kit
-from kit.replay.cards import FRAME_LIMIT
+from kit.replay.card import FRAME_LIMIT
 from kit.views import card as card_view
 
 pytestmark = pytest.mark.flow
