@@ -44,16 +44,27 @@ def main() -> None:
 @click.argument("notebooks", nargs=-1, type=click.Path())
 @click.option("-n", "workers", type=click.IntRange(min=1), default=2, show_default=True, help="How many run at once.")
 @click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A value for the notebooks.")
-@click.option("--timeout", type=click.IntRange(min=1), help="The time limit of a cell, in seconds.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds that a notebook may take.")
+@click.option("--cell-timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds that a cell may take.")
+@click.option("--retries", type=click.IntRange(min=0), default=0, help="How often again, where the kernel dies.")
 @click.option("--keep", is_flag=True, help="Keep the datastore of the runs.")
 def test(
-    notebooks: tuple[str, ...], workers: int, parameters: tuple[tuple[str, str], ...], timeout: int | None, keep: bool
+    notebooks: tuple[str, ...],
+    workers: int,
+    parameters: tuple[tuple[str, str], ...],
+    timeout: float | None,
+    cell_timeout: float | None,
+    retries: int,
+    keep: bool,
 ) -> None:
     """Run the flows in test mode, then the debug notebooks against their runs.
 
     NOTEBOOKS are notebooks or folders of them; the project's by default. Exit status: 0, 1 when a flow or a notebook
-    failed, 2 when it could not start.
+    failed, 2 when it could not start, 130 when it was interrupted.
     """
+    from kit.regression.light import import_schemas
+
+    import_schemas()
     from rich.console import Console
 
     from kit.regression.report import Report
@@ -63,8 +74,11 @@ def test(
     console = Console() if sys.stdout.isatty() else Console(width=LOG_WIDTH)
     report = Report(console, project.root)
     values = tuple((name, _value(text)) for name, text in parameters)
-    outcome = run_suite(project, Options(notebooks, workers, values, timeout, keep), report.tell)
+    options = Options(notebooks, workers, values, timeout, cell_timeout, retries, keep)
+    outcome = run_suite(project, options, report.tell)
     report.close(outcome)
+    if outcome.interrupted:
+        raise KeyboardInterrupt
     sys.exit(0 if outcome.passed else 1)
 
 

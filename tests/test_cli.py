@@ -280,7 +280,7 @@ def test_cell_that_takes_too_long_is_stopped(project: Path) -> None:
     notebook(project / "notebooks" / "slow.ipynb", "import time\ntime.sleep(60)")
     done = kit(project, "test", "--timeout", "2")
     assert done.returncode == 1
-    assert "a cell took longer than 2 s" in done.stdout
+    assert "cell [1]: the notebook took longer than 2 s" in done.stdout
 
 
 def test_parameters_of_the_command_line_reach_the_notebooks(project: Path) -> None:

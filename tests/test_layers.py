@@ -13,7 +13,7 @@ MAX_LINES = 400
 # Each row imports only rows above it (and a room's modules each other): no arrow points back up.
 LAYERS = (
     {"blame", "errors", "model", "internals"},
-    {"words", "flowscan", "records", "requirements", "interpreters", "installed", "views"},
+    {"words", "flowscan", "records", "requirements", "interpreters", "installed", "views", "kernels"},
     {"project", "installer", "flowfile", "foreach", "listing", "scope"},
     {"preflight", "envs", "stores"},
     {"runs", "deps", "pins", "locks", "reload"},
@@ -23,7 +23,7 @@ LAYERS = (
     {"replay", "kernelspecs"},
     {"session", "cells"},
     {"magics", "complete", "regression"},
-    {"extension", "cli", "pytest_plugin"},
+    {"extension", "cli", "pytest_plugin", "papermill_engine"},
     {"", "__main__"},  # `import kit` itself: the public names, each fetched when it is asked for
 )
 ROW = {room: row for row, rooms in enumerate(LAYERS) for room in rooms}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from nbformat.warnings import MissingIDFieldWarning
 from kit.errors import NotebookError
 from kit.project import Project
 
-__all__ = ["Notebook", "check_parameters", "find_notebooks", "read_notebook"]
+__all__ = ["Notebook", "check_parameters", "find_notebooks", "read_notebook", "require_declared"]
 
 PARAMETERS_TAG = "parameters"
 
@@ -119,6 +119,15 @@ def check_parameters(notebook: Notebook, names: Sequence[str]) -> None:
             f"{notebook.name} does not set {', '.join(unknown)} in its cell tagged `{PARAMETERS_TAG}`.",
             f"Set it there, as in {unknown[0]} = ...",
         )
+
+
+def require_declared(node: Any, names: Iterable[str]) -> None:
+    """Make sure that a notebook that was read already declares the parameters that it is given.
+
+    Raises:
+        NotebookError: It has no cell tagged `parameters`, or the cell does not set one of the names.
+    """
+    check_parameters(Notebook(Path(), "the notebook", declared=_declared(node)), tuple(names))
 
 
 def _declared(node: Any) -> frozenset[str] | None:

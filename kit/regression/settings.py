@@ -13,7 +13,7 @@ from kit.errors import ProjectError
 from kit.model import FlowInfo
 from kit.project import Project
 
-__all__ = ["TestMode", "notebook_timeout", "test_mode"]
+__all__ = ["TestMode", "cell_timeout", "notebook_timeout", "test_mode"]
 
 TEST_PARAMETER = "test_mode"
 
@@ -66,16 +66,29 @@ def test_mode(project: Project, flow: FlowInfo) -> TestMode:
 
 
 def notebook_timeout(project: Project) -> int | None:
+    """Read the time limit of a notebook, in seconds, from [tool.kit.notebooks]; 0 is none.
+
+    Raises:
+        ProjectError: It is not a number of seconds.
+    """
+    return _seconds(project, "timeout")
+
+
+def cell_timeout(project: Project) -> int | None:
     """Read the time limit of a cell, in seconds, from [tool.kit.notebooks]; 0 is none.
 
     Raises:
         ProjectError: It is not a number of seconds.
     """
+    return _seconds(project, "cell_timeout")
+
+
+def _seconds(project: Project, name: str) -> int | None:
     table = project.settings.get("notebooks")
-    timeout = table.get("timeout", 0) if isinstance(table, Mapping) else 0
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout < math.inf:
-        raise _wrong("`timeout` under [tool.kit.notebooks]", "a number of seconds", "Write it as timeout = 600.")
-    return math.ceil(timeout) or None
+    seconds = table.get(name, 0) if isinstance(table, Mapping) else 0
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < math.inf:
+        raise _wrong(f"`{name}` under [tool.kit.notebooks]", "a number of seconds", f"Write it as {name} = 600.")
+    return math.ceil(seconds) or None
 
 
 def _wrong(what: str, wanted: str, hint: str) -> ProjectError:

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
 from kit.errors import KitError, ProjectError
 from kit.flowrun import FinishedRun, datastore_environment, run_flow
+from kit.kernels.cells import Limits
+from kit.kernels.forkserver import Request, WarmKernelError, close_all, prepare, why_not
 from kit.model import FlowInfo, Verdict
 from kit.project import Project, user_environment
 from kit.regression.discover import Notebook, check_parameters, find_notebooks, read_notebook
-from kit.regression.execute import execute, quiet
-from kit.regression.settings import notebook_timeout, test_mode
+from kit.regression.execute import Executed, Job, execute
+from kit.regression.settings import cell_timeout, notebook_timeout, test_mode
 
 __all__ = ["Options", "Outcome", "run_suite"]
 
 KEPT_SESSIONS = 5
+INTERRUPTED = "interrupted"
+LAUNCHER = "ipykernel_launcher"
 IN_TURN = ("--max-workers", "1")  # test mode runs one task at a time: the flows themselves run side by side
 
 
@@ -37,14 +43,18 @@ class Options:
         notebooks: Notebooks and folders; the project's by default.
         workers: How many flows and notebooks run at once.
         parameters: Values for every notebook that declares them.
-        timeout: The time limit of a cell, in seconds.
+        timeout: The time limit of a notebook, in seconds.
+        cell_timeout: The time limit of a cell, in seconds.
+        retries: How often a notebook is executed again whose kernel has died.
         keep: Whether to keep the datastore of the runs.
     """
 
     notebooks: tuple[str, ...] = ()
     workers: int = 1
     parameters: tuple[tuple[str, Any], ...] = ()
-    timeout: int | None = None
+    timeout: float | None = None
+    cell_timeout: float | None = None
+    retries: int = 0
     keep: bool = False
 
 
@@ -56,16 +66,18 @@ class Outcome:
         verdicts: One a flow and one a notebook.
         executed: The folder with the executed notebooks.
         datastore: The folder with the runs' datastore, where it was kept.
+        interrupted: Whether Ctrl-C ended it; what had not ended by then has the status "not run".
     """
 
     verdicts: tuple[Verdict, ...]
     executed: Path
     datastore: Path | None = None
+    interrupted: bool = False
 
     @property
     def passed(self) -> bool:
         """Whether every verdict is "passed"."""
-        return all(verdict.status == "passed" for verdict in self.verdicts)
+        return not self.interrupted and all(verdict.status == "passed" for verdict in self.verdicts)
 
 
 def run_suite(project: Project, options: Options, tell: Callable[[Verdict], None]) -> Outcome:
@@ -91,13 +103,21 @@ def run_suite(project: Project, options: Options, tell: Callable[[Verdict], None
         tell(verdict)
 
     executed = _session_folder(project)
-    with _datastore(options.keep) as folder:
+    interrupted = False
+    with _datastore(options.keep) as folder, _fork_servers():
         environ = datastore_environment(folder)
-        runs = _run_flows(project, plan, options.workers, environ, add)
-        for verdict in (verdict for verdict in read.values() if isinstance(verdict, Verdict)):
-            add(verdict)
-        _run_notebooks(project, notebooks, runs, options, executed, environ, add)
-    return Outcome(tuple(verdicts), executed, folder if options.keep else None)
+        kernels = _kernel_environment(environ)
+        _warm_up(kernels)
+        try:
+            runs = _run_flows(project, plan, options.workers, environ, add)
+            for verdict in (verdict for verdict in read.values() if isinstance(verdict, Verdict)):
+                add(verdict)
+            _run_notebooks(project, notebooks, runs, options, executed, kernels, add)
+        except KeyboardInterrupt:
+            interrupted = True
+            for verdict in _left_over(project, plan, read, {verdict.name for verdict in verdicts}):
+                add(verdict)
+    return Outcome(tuple(verdicts), executed, folder if options.keep else None, interrupted)
 
 
 # -------------------------------------------------------------------- what is needed
@@ -217,16 +237,30 @@ def _run_notebooks(
     runs: Mapping[str, FinishedRun | Verdict],
     options: Options,
     folder: Path,
-    environ: dict[str, str],
+    environ: Mapping[str, str],
     add: Callable[[Verdict], None],
 ) -> None:
-    timeout = options.timeout or notebook_timeout(project)
-    environ = {**environ, **user_environment()}
-    started: dict[Future[Any], Notebook] = {}
-    log = str(folder / "kernels.log")
+    asyncio.run(_all_at_once(notebooks, runs, options, _limits(project, options), folder, environ, add))
+
+
+async def _all_at_once(
+    notebooks: Sequence[Notebook],
+    runs: Mapping[str, FinishedRun | Verdict],
+    options: Options,
+    limits: Limits,
+    folder: Path,
+    environ: Mapping[str, str],
+    add: Callable[[Verdict], None],
+) -> None:
+    room, endings = asyncio.Semaphore(options.workers), set[asyncio.Future[None]]()
     folder.mkdir(parents=True, exist_ok=True)
-    # A process for each: papermill changes the working directory of the whole process.
-    with ProcessPoolExecutor(options.workers, get_context("spawn"), initializer=quiet, initargs=(log,)) as pool:
+
+    async def test(notebook: Notebook, job: Job, log: int) -> None:
+        async with room:
+            add(_verdict(notebook, await execute(job, log, endings)))
+
+    with open(folder / "kernels.log", "ab") as log:
+        tasks = []
         for notebook in notebooks:
             lacking = _lacking(notebook, runs)
             if lacking:
@@ -234,28 +268,63 @@ def _run_notebooks(
                 continue
             values = {name: value for name, value in options.parameters if name in (notebook.declared or ())}
             values |= {name: str(_pathspec(runs[flow])) for name, flow in notebook.runs.items()}
-            output = folder / _inside(notebook.name)
-            started[pool.submit(execute, str(notebook.path), str(output), values, environ, timeout)] = notebook
+            output = str(folder / _inside(notebook.name))
+            job = Job(str(notebook.path), output, environ, limits, values, options.retries)
+            tasks.append(asyncio.ensure_future(test(notebook, job, log.fileno())))
         try:
-            while started:
-                for future in wait(started, return_when=FIRST_COMPLETED).done:
-                    notebook = started.pop(future)
-                    result = future.result()
-                    add(
-                        Verdict(
-                            name=notebook.name,
-                            kind="notebook",
-                            status="failed" if result.error else "passed",
-                            seconds=result.seconds,
-                            detail=result.error,
-                            report=result.report,
-                        )
-                    )
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in active_children():  # their kernels end with them
-                worker.terminate()
-            raise
+            await asyncio.gather(*tasks)
+        finally:  # after Ctrl-C too: each task ends its kernel
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            while endings:
+                await asyncio.gather(*endings, return_exceptions=True)
+
+
+def _left_over(
+    project: Project, plan: Mapping[str, object], read: Mapping[Path, Notebook | Verdict], done: set[str]
+) -> Iterator[Verdict]:
+    """Give the verdicts of what had not ended when Ctrl-C came."""
+    for name in plan:
+        if name not in done:
+            yield Verdict(name, "flow", "not run", 0.0, INTERRUPTED)
+    for path, known in read.items():
+        if isinstance(known, Verdict) and known.name not in done:
+            yield known
+        elif project.relative(path) not in done:
+            yield Verdict(project.relative(path), "notebook", "not run", 0.0, INTERRUPTED)
+
+
+def _verdict(notebook: Notebook, executed: Executed) -> Verdict:
+    """Judge a notebook that was executed."""
+    return Verdict(
+        name=notebook.name,
+        kind="notebook",
+        status="failed" if executed.error else "passed",
+        seconds=executed.seconds,
+        detail=executed.error,
+        report=executed.report,
+        notes=tuple(f"{notebook.name}: {note}" for note in executed.notes),
+    )
+
+
+def _limits(project: Project, options: Options) -> Limits:
+    return Limits(
+        cell=options.cell_timeout or cell_timeout(project), notebook=options.timeout or notebook_timeout(project)
+    )
+
+
+def _kernel_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Give the environment of the kernels: sets of text have one order in all of them, and in all sessions."""
+    return {"PYTHONHASHSEED": "0", **os.environ, **environ, **user_environment()}
+
+
+def _warm_up(environ: Mapping[str, str]) -> None:
+    """Start the fork server: while the flows run it imports what the kernels need."""
+    request = Request((sys.executable, "-m", LAUNCHER), environ, os.getcwd())
+    with contextlib.suppress(WarmKernelError):  # the kernels will say why they are ordinary ones
+        if not why_not(request):
+            prepare(request)
 
 
 def _inside(name: str) -> Path:
@@ -295,6 +364,15 @@ def _session_folder(project: Project) -> Path:
     for folder in older[: -(KEPT_SESSIONS - 1)]:
         shutil.rmtree(folder, ignore_errors=True)
     return sessions / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
+
+
+@contextmanager
+def _fork_servers() -> Iterator[None]:
+    """End the fork servers, and so all that the kernels have left, when the suite is over."""
+    try:
+        yield
+    finally:
+        close_all()
 
 
 @contextmanager
