@@ -23,6 +23,7 @@ import socket
 import struct
 import sys
 import threading
+import warnings
 from types import ModuleType
 from typing import Any
 
@@ -78,10 +79,9 @@ def _import_all(arguments: list[str]) -> str:
 
 
 def _is_installed(name: str) -> bool:
-    try:
+    with contextlib.suppress(ImportError, ValueError):
         return importlib.util.find_spec(name.partition(".")[0]) is not None
-    except (ImportError, ValueError):
-        return False
+    return False
 
 
 def _import_quietly(name: str) -> bool:
@@ -128,11 +128,9 @@ def _stamp() -> dict[str, tuple[int, int]]:
 
 
 def _state(path: str) -> tuple[int, int]:
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return 0, 0
-    return stat.st_mtime_ns, stat.st_size
+    with contextlib.suppress(OSError):
+        return os.stat(path).st_mtime_ns, os.stat(path).st_size
+    return 0, 0
 
 
 # -------------------------------------------------------------------- the server
@@ -186,7 +184,9 @@ class Server:
             _answer(connection, f"E{self._why}" if self._why else "S")
             connection.close()
         else:
-            pid = os.fork()
+            with warnings.catch_warnings():  # Python counts the threads of native libraries, which see to forks
+                warnings.simplefilter("ignore")
+                pid = os.fork()
             if pid == 0:
                 self._become_kernel(request, connection, streams)
             _answer(connection, f"P{pid}")
