@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ __all__ = ["FinishedRun", "datastore_environment", "run_flow"]
 TASK_LINE = re.compile(r"^\d{4}-\d\d-\d\d \S+ \[(?P<task>\S+) \(pid \d+\)\] ?(?P<text>.*)$")
 OWN_LINE = re.compile(r"Task (is starting|failed|finished successfully)\.|<flow .* failed:")  # Metaflow's words
 MAX_LINES = 60
+GUARD = "import os, sys; sys.stdin.read(); os.killpg(int(sys.argv[1]), 9)"  # stdin ends with the one who holds it
 STOP_SECONDS = 0.3  # how long a run goes on after `stop` was set
 
 
@@ -133,15 +134,28 @@ def _output(command: list[str], folder: Path, environ: dict[str, str], stop: thr
         start_new_session=True,
     )
     try:
-        while True:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                output, _ = process.communicate(timeout=STOP_SECONDS)
-                return process.returncode, output
-            if stop.is_set():
-                raise KeyboardInterrupt
+        with _guard(process.pid):
+            while True:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    output, _ = process.communicate(timeout=STOP_SECONDS)
+                    return process.returncode, output
+                if stop.is_set():
+                    raise KeyboardInterrupt
     except BaseException:
         _end(process)
         raise
+
+
+@contextlib.contextmanager
+def _guard(group: int) -> Iterator[None]:
+    """Have a process group killed when this process dies in a way that lets it end nothing itself."""
+    command = [sys.executable, "-I", "-S", "-c", GUARD, str(group)]
+    null = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=null, stderr=null, start_new_session=True) as guard:
+        try:
+            yield
+        finally:
+            guard.kill()  # before its stdin is closed
 
 
 def _end(process: subprocess.Popen[str]) -> None:

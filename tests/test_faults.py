@@ -149,6 +149,39 @@ def test_runner_that_is_killed_leaves_nothing(suite: Suite) -> None:
     wait_until(lambda: not alive(suite.marker), 5)
 
 
+SLOW = """
+    from metaflow import FlowSpec, step
+
+
+    class SlowFlow(FlowSpec):
+        @step
+        def start(self):
+            open("started", "w").close()
+            __import__("time").sleep(1000)
+            self.next(self.end)
+
+        @step
+        def end(self):
+            pass
+
+
+    if __name__ == "__main__":
+        SlowFlow()
+"""
+
+
+def test_runner_that_is_killed_leaves_no_flow_running(suite: Suite) -> None:
+    write_files(suite.root, {"flows/slow.py": SLOW})
+    path = suite.notebook("a", "run = ''")
+    node = nbformat.read(path, as_version=4)
+    node.metadata["kit"], node.cells[0].metadata["tags"] = {"runs": {"run": "SlowFlow"}}, ["parameters"]
+    nbformat.write(node, path)
+    process = suite.start()
+    wait_until((suite.root / "started").exists, 60)
+    process.kill()
+    process.communicate(timeout=30)
+
+
 def test_full_disk_fails_the_notebook_that_it_hits(suite: Suite) -> None:
     suite.notebook("a", "import os\nprint(os.urandom(200_000).hex())")
     suite.notebook("b", "x = 1")
