@@ -153,25 +153,26 @@ class _Run:
         tolerant = RAISES in cell.metadata.get("tags", ())
         parent = self._kernel.client.execute(cell.source, allow_stdin=False, stop_on_error=not tolerant)
         work = asyncio.ensure_future(self._work(parent, index, cell))
-        seconds, whose = self._patience()
+        seconds, what = self._patience(count)
         try:
             reply = await self._race(work, watch, seconds)
         except _Ended:
             return await self._died(index, cell, count, work)
         except asyncio.TimeoutError:
-            return await self._too_long(index, cell, count, work, watch, f"{whose} took longer than {seconds:g} s")
+            return await self._too_long(index, cell, work, watch, what)
         finally:
             if not work.done():
                 work.cancel()
             self._close(cell, count)
         return self._judge(index, cell, count, reply["content"], tolerant)
 
-    def _patience(self) -> tuple[float | None, str]:
+    def _patience(self, count: int) -> tuple[float | None, str]:
+        """Give the seconds that a cell has, and what to say when they are over."""
+        cell, whole = self._limits.cell, self._limits.notebook
         left = None if self._deadline is None else max(self._deadline - self._clock(), 0.001)
-        cell = self._limits.cell
         if left is not None and (cell is None or left < cell):
-            return left, "the notebook"
-        return cell, "the cell"
+            return left, f"cell [{count}]: the notebook took longer than {whole:g} s"
+        return cell, f"cell [{count}] took longer than {cell:g} s" if cell else ""
 
     async def _race(self, work: asyncio.Future[Any], watch: asyncio.Future[None], seconds: float | None) -> Any:
         done, _ = await asyncio.wait({work, watch}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -241,10 +242,9 @@ class _Run:
         self.notes.append(f"cell [{count}] ended the notebook: the cells after it were not run")
 
     async def _too_long(
-        self, index: int, cell: Any, count: int, work: asyncio.Future[Any], watch: asyncio.Future[None], what: str
+        self, index: int, cell: Any, work: asyncio.Future[Any], watch: asyncio.Future[None], what: str
     ) -> Failure:
         """Interrupt a cell, so that its traceback says where it was."""
-        what = what.replace("the cell", f"cell [{count}]").replace("the notebook", f"cell [{count}]: the notebook")
         traceback: list[str] = []
         await self._kernel.manager.interrupt_kernel()
         with contextlib.suppress(asyncio.TimeoutError, _Ended):
