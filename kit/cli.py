@@ -48,6 +48,10 @@ def main() -> None:
 @click.option("--cell-timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds that a cell may take.")
 @click.option("--retries", type=click.IntRange(min=0), default=0, help="How often again, where the kernel dies.")
 @click.option("--keep", is_flag=True, help="Keep the datastore of the runs.")
+@click.option("--update", is_flag=True, help="Run twice, and write the notebooks' references.")
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write a JUnit XML report.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write an HTML report.")
+@click.option("--cov", is_flag=True, help="Measure the coverage of the flows' folder.")
 def test(
     notebooks: tuple[str, ...],
     workers: int,
@@ -56,27 +60,42 @@ def test(
     cell_timeout: float | None,
     retries: int,
     keep: bool,
+    update: bool,
+    junit: Path | None,
+    html: Path | None,
+    cov: bool,
 ) -> None:
     """Run the flows in test mode, then the debug notebooks against their runs.
 
-    NOTEBOOKS are notebooks or folders of them; the project's by default. Exit status: 0, 1 when a flow or a notebook
-    failed, 2 when it could not start, 130 when it was interrupted.
+    NOTEBOOKS are notebooks or folders of them; the project's by default. Their outputs are compared with the references
+    beside them, in `references`, where there are any. Exit status: 0, 1 when a flow or a notebook failed or an output
+    differs, 2 when it could not start, 130 when it was interrupted.
     """
     from kit.regression.light import import_schemas
 
     import_schemas()
     from rich.console import Console
 
+    from kit.regression.coverage import measured
+    from kit.regression.files import write_reports
     from kit.regression.report import Report
     from kit.regression.suite import Options, run_suite
+    from kit.regression.update import update_references
 
     project = find_project(_start(notebooks))
     console = Console() if sys.stdout.isatty() else Console(width=LOG_WIDTH)
     report = Report(console, project.root)
     values = tuple((name, _value(text)) for name, text in parameters)
-    options = Options(notebooks, workers, values, timeout, cell_timeout, retries, keep)
-    outcome = run_suite(project, options, report.tell)
+    with measured(project, cov) as coverage:
+        options = Options(
+            notebooks, workers, values, timeout, cell_timeout, retries, keep, environ=coverage.environ
+        )
+        outcome = (update_references if update else run_suite)(project, options, report.tell)
     report.close(outcome)
+    if coverage.text:
+        console.print(coverage.text, markup=False, highlight=False, soft_wrap=True)
+    for line in write_reports(project, outcome, html, junit, coverage.text):
+        click.echo(line)
     if outcome.interrupted:
         raise KeyboardInterrupt
     sys.exit(0 if outcome.passed else 1)

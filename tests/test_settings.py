@@ -316,3 +316,19 @@ def test_a_project_or_a_folder_without_notebooks_is_an_error(project, tmp_path):
     write_files(tmp_path / "empty", {"a.md": ""})
     with pytest.raises(NotebookError, match=r"There are no notebooks in .*empty"):
         find_notebooks(made, [tmp_path / "empty"])
+
+
+def test_the_rules_of_comparison_are_read(project):
+    settings = "[tool.kit.notebooks]\nrtol = 0.01\natol = 0\nstderr = true\nsanitize = { 'build \\d+' = 'build <n>' }"
+    rules = kit_settings.comparison_rules(project(settings))
+    assert (rules.rtol, rules.atol, rules.stderr) == (0.01, 0, True)
+    text = "build 17"
+    for pattern, replacement in rules.sanitizers:
+        text = pattern.sub(replacement, text)
+    assert text == "build <n>"
+
+
+@pytest.mark.parametrize("line", ["rtol = -1", "atol = 'x'", "rtol = true", "sanitize = 1", "sanitize = { '(' = '' }"])
+def test_a_rule_of_comparison_that_makes_no_sense_is_refused(project, line):
+    with pytest.raises(ProjectError, match=line.split()[0]):
+        kit_settings.comparison_rules(project(f"[tool.kit.notebooks]\n{line}"))

@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty
@@ -93,6 +93,7 @@ async def start_kernel(
     patience: float = 60.0,
     log: int | None = None,
     endings: set[asyncio.Future[None]] | None = None,
+    extensions: Sequence[str] = (),
 ) -> AsyncIterator[Kernel]:
     """Start a kernel, and end it.
 
@@ -103,6 +104,7 @@ async def start_kernel(
         patience: How many seconds it may take to start.
         log: A file descriptor for what its process prints by itself.
         endings: Takes the task of ending the kernel; without it, the block ends when the kernel has.
+        extensions: IPython extensions for it to load, where it is IPython's.
 
     Raises:
         NoSuchKernel: There is no kernel of that name.
@@ -120,7 +122,8 @@ async def start_kernel(
             manager.kernel_id = sockets.name if os.name == "posix" else "kit"
             manager.provisioner = KitProvisioner(kernel_id=manager.kernel_id, kernel_spec=spec, parent=manager)
         streams = {} if log is None else {"stdout": log, "stderr": log}
-        extra = ["--HistoryManager.hist_file=:memory:"] if "ipykernel" in " ".join(spec.argv) else []
+        own = ["--HistoryManager.hist_file=:memory:", *(f"--ext={name}" for name in extensions)]
+        extra = own if "ipykernel" in " ".join(spec.argv) else []
         kernel = Kernel(manager)
         calm = False
         try:

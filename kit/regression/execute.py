@@ -9,7 +9,7 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ __all__ = ["Executed", "Job", "execute", "run_managed"]
 ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 DEFAULT_KERNEL, DEFAULT_LANGUAGE = "python3", "python"
 PENDING = "pending"
+CAPTURE = "kit.regression.outputs.capture"  # the extension that says what a figure draws, and measures coverage
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,9 @@ async def _attempt(
     folder = Path(job.source).parent
     where = str(folder.resolve()) if folder.is_dir() else os.getcwd()
     try:
-        return await run_managed(manager, kernel, where, job.environ, job.limits, log=log, endings=endings)
+        return await run_managed(
+            manager, kernel, where, job.environ, job.limits, log=log, endings=endings, extensions=(CAPTURE,)
+        )
     except NoSuchKernel:
         what = f"there is no kernel {kernel!r}: choose one of `jupyter kernelspec list`, or install it"
         return Failure("start", what), ()
@@ -167,6 +170,7 @@ async def run_managed(
     patience: float = 60.0,
     log: int | None = None,
     endings: set[asyncio.Future[None]] | None = None,
+    extensions: Sequence[str] = (),
 ) -> tuple[Failure | None, tuple[str, ...]]:
     """Execute the notebook of one of papermill's managers.
 
@@ -179,6 +183,7 @@ async def run_managed(
         patience: Seconds for the kernel to start.
         log: A file descriptor for what the kernel's process prints by itself.
         endings: Takes the task of ending the kernel.
+        extensions: IPython extensions for it to load.
 
     Returns:
         Why it did not run to its end, None where it did; and what else there is to say.
@@ -193,7 +198,7 @@ async def run_managed(
 
     manager.notebook_start()
     try:
-        async with start_kernel(kernel, folder, environ, patience, log, endings) as running:
+        async with start_kernel(kernel, folder, environ, patience, log, endings, extensions) as running:
             manager.nb.metadata["language_info"] = running.language_info
             failure, notes = await run_cells(running, manager, limits)
             ordinary = (f"an ordinary kernel, not a warm one: {running.note}",) if running.note else ()

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kit.model import Verdict
+from kit.regression.compared import NotebookVerdict
 from kit.regression.suite import Outcome
 from kit.views.page import GLYPHS, duration
 
@@ -34,12 +35,15 @@ class Report:
         self._console.print(line, soft_wrap=True)
 
     def close(self, outcome: Outcome) -> None:
-        """Write what failed in full, then the table, then where the executed notebooks are."""
+        """Write what failed and what was rewritten in full, then the table, then where the executed notebooks are."""
         for verdict in outcome.verdicts:
             if verdict.status == "failed":
                 self._console.rule(Text(verdict.name), style="red")
                 self._console.print(Text(verdict.detail, style="bold"), soft_wrap=True)
                 self._console.print(Text(verdict.report), soft_wrap=True)
+            elif isinstance(verdict, NotebookVerdict) and verdict.rewrote:
+                self._console.rule(Text(verdict.name), style="green")
+                self._console.print(Text("\n".join((verdict.detail, *verdict.rewrote))), soft_wrap=True)
         table = Table(box=None, pad_edge=False)
         for column in ("", "kind", "name", "seconds"):
             table.add_column(column, justify="right" if column == "seconds" else "left", no_wrap=True)

@@ -14,6 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ from kit.kernels.forkserver import Request, WarmKernelError, close_all, prepare,
 from kit.model import FlowInfo, Verdict
 from kit.project import Project, user_environment
 from kit.regression.discover import Notebook, check_parameters, find_notebooks, read_notebook
-from kit.regression.execute import Executed, Job, execute
-from kit.regression.settings import cell_timeout, notebook_timeout, test_mode
+from kit.regression.execute import Job, execute
+from kit.regression.judge import judge
+from kit.regression.outputs.rules import Rules
+from kit.regression.settings import cell_timeout, comparison_rules, notebook_timeout, test_mode
 
 __all__ = ["Options", "Outcome", "run_suite"]
 
@@ -47,6 +50,8 @@ class Options:
         cell_timeout: The time limit of a cell, in seconds.
         retries: How often a notebook is executed again whose kernel has died.
         keep: Whether to keep the datastore of the runs.
+        compare: Whether to compare the outputs with the references.
+        environ: Further variables for the flows and the kernels.
     """
 
     notebooks: tuple[str, ...] = ()
@@ -56,6 +61,8 @@ class Options:
     cell_timeout: float | None = None
     retries: int = 0
     keep: bool = False
+    compare: bool = True
+    environ: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,7 @@ def run_suite(project: Project, options: Options, tell: Callable[[Verdict], None
     executed = _session_folder(project)
     interrupted = False
     with _datastore(options.keep) as folder, _fork_servers():
-        environ = datastore_environment(folder)
+        environ = {**datastore_environment(folder), **dict(options.environ)}
         kernels = _kernel_environment(environ)
         _warm_up(kernels)
         try:
@@ -240,7 +247,9 @@ def _run_notebooks(
     environ: Mapping[str, str],
     add: Callable[[Verdict], None],
 ) -> None:
-    asyncio.run(_all_at_once(notebooks, runs, options, _limits(project, options), folder, environ, add))
+    rules = comparison_rules(project) if options.compare else None
+    limits = _limits(project, options)
+    asyncio.run(_all_at_once(notebooks, runs, options, limits, rules, folder, environ, add))
 
 
 async def _all_at_once(
@@ -248,6 +257,7 @@ async def _all_at_once(
     runs: Mapping[str, FinishedRun | Verdict],
     options: Options,
     limits: Limits,
+    rules: Rules | None,
     folder: Path,
     environ: Mapping[str, str],
     add: Callable[[Verdict], None],
@@ -257,7 +267,8 @@ async def _all_at_once(
 
     async def test(notebook: Notebook, job: Job, log: int) -> None:
         async with room:
-            add(_verdict(notebook, await execute(job, log, endings)))
+            result = await execute(job, log, endings)
+            add(judge(notebook, Path(job.output), result, rules))
 
     with open(folder / "kernels.log", "ab") as log:
         tasks = []
@@ -293,19 +304,6 @@ def _left_over(
             yield known
         elif project.relative(path) not in done:
             yield Verdict(project.relative(path), "notebook", "not run", 0.0, INTERRUPTED)
-
-
-def _verdict(notebook: Notebook, executed: Executed) -> Verdict:
-    """Judge a notebook that was executed."""
-    return Verdict(
-        name=notebook.name,
-        kind="notebook",
-        status="failed" if executed.error else "passed",
-        seconds=executed.seconds,
-        detail=executed.error,
-        report=executed.report,
-        notes=tuple(f"{notebook.name}: {note}" for note in executed.notes),
-    )
 
 
 def _limits(project: Project, options: Options) -> Limits:
@@ -363,7 +361,9 @@ def _session_folder(project: Project) -> Path:
     older = sorted(sessions.iterdir()) if sessions.is_dir() else []
     for folder in older[: -(KEPT_SESSIONS - 1)]:
         shutil.rmtree(folder, ignore_errors=True)
-    return sessions / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
+    name = f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
+    again = (f"{name}-{number}" for number in count(2))  # another session within the second
+    return next(sessions / each for each in chain([name], again) if not (sessions / each).exists())
 
 
 @contextmanager
