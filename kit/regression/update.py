@@ -80,7 +80,8 @@ def _updated(first: NotebookVerdict, again: NotebookVerdict, rules: Rules) -> No
     rewrote += [f"{cell_name(cell)}\n  new" for cell in changes.cells if before and cell.status == "no reference"]
     rewrote += _masked(made)
     outputs = sum(len(cell.outputs) for cell in made.cells)
-    what = f"{len(changes.differing)} cells rewritten" if before is not None else f"{outputs} outputs recorded"
+    new = sum(cell.status == "no reference" for cell in changes.cells)
+    what = f"{len(changes.differing) + new} cells rewritten" if before is not None else f"{outputs} outputs recorded"
     what = what.replace("1 cells", "1 cell")
     return replace(again, detail=f"reference: {what}", comparison=comparison, rewrote=tuple(rewrote))
 
