@@ -87,9 +87,7 @@ def test(
     report = Report(console, project.root)
     values = tuple((name, _value(text)) for name, text in parameters)
     with measured(project, cov) as coverage:
-        options = Options(
-            notebooks, workers, values, timeout, cell_timeout, retries, keep, environ=coverage.environ
-        )
+        options = Options(notebooks, workers, values, timeout, cell_timeout, retries, keep, environ=coverage.environ)
         outcome = (update_references if update else run_suite)(project, options, report.tell)
     report.close(outcome)
     if coverage.text:

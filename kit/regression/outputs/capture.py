@@ -6,33 +6,15 @@ option, call `install` with the shell.
 
 from __future__ import annotations
 
-import json
 import os
-from pathlib import Path
 from typing import Any
 
 from kit.regression.outputs.fingerprint import figure_data
 
-__all__ = ["COVERAGE_VARIABLE", "FIGURE_MIME", "install", "kernel_arguments", "load_ipython_extension"]
+__all__ = ["COVERAGE_VARIABLE", "FIGURE_MIME", "install", "load_ipython_extension"]
 
 COVERAGE_VARIABLE = "COVERAGE_PROCESS_START"  # coverage.py's own: the settings of what is to be measured
 FIGURE_MIME = "application/vnd.kit.figure+json"
-
-
-def kernel_arguments(notebook: Path) -> list[str]:
-    """Give the arguments that have a notebook's kernel load this module; none where it is not IPython's kernel.
-
-    Args:
-        notebook: The path of the notebook.
-    """
-    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
-
-    try:
-        name = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]["kernelspec"]["name"]
-        argv = KernelSpecManager().get_kernel_spec(name).argv
-    except (OSError, ValueError, KeyError, TypeError, NoSuchKernel):
-        return []  # whoever executes the notebook says what is wrong with it
-    return [f"--ext={__name__}"] if any("ipykernel" in word for word in argv) else []
 
 
 def load_ipython_extension(shell: Any) -> None:
