@@ -43,7 +43,9 @@ def update_references(project: Project, options: Options, tell: Callable[[Verdic
         first[verdict.name] = verdict
         tell(replace(verdict, name=f"{verdict.name} (1 of 2)"))
 
-    run_suite(project, options, note)
+    once = run_suite(project, options, note)
+    if once.interrupted:
+        return once
     verdicts: list[Verdict] = []
 
     def take(verdict: Verdict) -> None:
