@@ -41,6 +41,8 @@ def main() -> None:
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as ipykernel does
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     why = _import_all(sys.argv[2:])
+    for name in [name for name in sys.modules if name.partition(".")[0] == "kit"]:
+        del sys.modules[name]  # Metaflow's extension imports it; a kernel is to see its edits
     os.environ.pop("PYDEVD_DISABLE_FILE_VALIDATION", None)
     added = {name: value for name, value in os.environ.items() if before.get(name) != value}
     _warm_up_figures()
@@ -48,9 +50,6 @@ def main() -> None:
     gc.freeze()  # the collector would write to every page that the kernels share
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     Server(control, added, why).serve()
-
-
-# -------------------------------------------------------------------- what is imported
 
 
 def _forget_own_folder() -> None:
