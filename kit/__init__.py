@@ -14,16 +14,17 @@ if TYPE_CHECKING:
 
     from kit.deps import install_dependencies
     from kit.errors import KitError
-    from kit.session import artifacts, run_step
+    from kit.session import artifacts, run_flow, run_step
 
 __version__ = "0.1.0"
 METAFLOW_PACKAGE_POLICY = "include"  # into a flow's code package, so that its steps have it on other machines
-__all__ = ["KitError", "artifacts", "install_dependencies", "run_step"]
+__all__ = ["KitError", "artifacts", "install_dependencies", "run_flow", "run_step"]
 
 _HOMES = {
     "KitError": "kit.errors",
     "artifacts": "kit.session",
     "install_dependencies": "kit.deps",
+    "run_flow": "kit.session",
     "run_step": "kit.session",
 }
 

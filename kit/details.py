@@ -6,6 +6,7 @@ that runs no code reads those.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ MAX_TASKS = 3  # of a foreach, whose values are shown
 MAX_FAILURES, MAX_LINES = 3, 12
 MAX_LOGGED_TASKS, MAX_LOG_LINES = 10, 40
 KILLED = "[KILLED BY ORCHESTRATOR]"
+METAFLOWS = re.compile(r"<flow \w+ step .*> failed:$|\s+Internal error$|Task failed\.$")  # around a traceback
 CARDS = "mf.cards"  # the folder of the datastore in which Metaflow keeps them
 
 
@@ -72,14 +74,21 @@ def _shown(runs: Runs, run: RunInfo, infos: Iterable[ArtifactInfo]) -> dict[str,
     return shown
 
 
-def failures(runs: Runs, run: RunInfo, steps: Iterable[StepInfo]) -> tuple[Failure, ...]:
-    """Tell what the first failed tasks of a run said; in a run that is dead, what its unfinished ones did."""
+def failures(runs: Runs, run: RunInfo, steps: Iterable[StepInfo], most: int = MAX_LINES) -> tuple[Failure, ...]:
+    """Tell what the first failed tasks of a run said; in a run that is dead, what its unfinished ones did.
+
+    Args:
+        runs: The project's runs.
+        run: The run.
+        steps: Its steps.
+        most: How many lines of each.
+    """
     gone = run.status == "running" and run.alive is False
     wanted = [t for step in steps for t in step.tasks if t.status == "failed" or (gone and t.status == "running")]
-    return tuple(_failure(runs, run, task) for task in wanted[:MAX_FAILURES])
+    return tuple(_failure(runs, run, task, most) for task in wanted[:MAX_FAILURES])
 
 
-def _failure(runs: Runs, run: RunInfo, task: TaskInfo) -> Failure:
+def _failure(runs: Runs, run: RunInfo, task: TaskInfo, most: int) -> Failure:
     address = task.pathspec
     storage = runs.storage(run.store)
     raised = own_artifact(storage, run.flow, run.id, address.step or "", "_exception", address.task)
@@ -89,7 +98,7 @@ def _failure(runs: Runs, run: RunInfo, task: TaskInfo) -> Failure:
         kind = str(getattr(raised, "type", "")).removeprefix("builtins.")
         said = f"{kind}: {getattr(raised, 'exception', '')}".strip(": \n").replace("\n", " ")
     lines = _own(_log(runs, run, task, "stderr") or traceback.splitlines())
-    return Failure(task.pathspec, said, tuple(lines[-MAX_LINES:]))
+    return Failure(task.pathspec, said, tuple(lines[-most:]))
 
 
 def _own(lines: Sequence[str]) -> list[str]:
@@ -100,7 +109,7 @@ def _own(lines: Sequence[str]) -> list[str]:
             skipping = "/metaflow/" in line.partition(", line ")[0].replace("\\", "/")
         elif not line.startswith("    "):
             skipping = skipping and line == KILLED
-        if not skipping and line.strip():
+        if not skipping and line.strip() and not METAFLOWS.match(line):
             kept.append(line)
     return kept
 

@@ -5,28 +5,28 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kit import flowfile
 from kit.errors import FlowRunError
+from kit.flowfile import LoadedFlow
 from kit.model import FlowInfo, Pathspec
 from kit.pins import pins, replacements
+from kit.processes import ProcessGroup
 from kit.project import Project, store_environment, user_environment
 
-__all__ = ["FinishedRun", "datastore_environment", "run_flow"]
+__all__ = ["FinishedRun", "datastore_environment", "run_flow", "stand_ins"]
 
 TASK_LINE = re.compile(r"^\d{4}-\d\d-\d\d \S+ \[(?P<task>\S+) \(pid \d+\)\] ?(?P<text>.*)$")
 OWN_LINE = re.compile(r"Task (is starting|failed|finished successfully)\.|<flow .* failed:")  # Metaflow's words
 MAX_LINES = 60
-GUARD = "import os, sys; sys.stdin.read(); os.killpg(int(sys.argv[1]), 9)"  # stdin ends with the one who holds it
 STOP_SECONDS = 0.3  # how long a run goes on after `stop` was set
 
 
@@ -85,7 +85,7 @@ def run_flow(
         FlowFileError: The flow file does not load.
         FlowRunError: A step pins a package that is not installed here at all.
     """
-    pinning, notes = _without_pins(flow)
+    pinning, notes = stand_ins(flowfile.load(flow))
     if any(option.startswith("--environment") for option in options):
         pinning = []
     started = time.perf_counter()
@@ -105,68 +105,40 @@ def run_flow(
     )
 
 
-def _without_pins(flow: FlowInfo) -> tuple[list[str], tuple[str, ...]]:
-    """Give the options that let Metaflow run a flow with pinned steps on this interpreter's packages, and say so."""
-    found = pins(flowfile.load(flow))
+def stand_ins(loaded: LoadedFlow) -> tuple[list[str], tuple[str, ...]]:
+    """Give the options that let Metaflow run a flow with pinned steps on this interpreter's packages, and say so.
+
+    Args:
+        loaded: The flow.
+
+    Returns:
+        Options that precede `run`; and, for each step, what stands in for what it pins.
+
+    Raises:
+        FlowRunError: A step pins a package of which there is no version here.
+    """
+    found, name = pins(loaded), loaded.info.name
     absent = [pin for pin in found if pin.had is None]
     if absent:
-        names = ", ".join(dict.fromkeys(f"{pin.name}=={pin.wanted}" for pin in absent))
+        wanted = ", ".join(dict.fromkeys(f"{pin.name}=={pin.wanted}" for pin in absent))
         bare = " ".join(dict.fromkeys(pin.name for pin in absent))
         raise FlowRunError(
-            f"{flow.name}/{absent[0].step} pins {names}, of which no version is installed here.",
+            f"{name}/{absent[0].step} pins {wanted}, of which no version is installed here.",
             f"Install it: %mf_install_deps {bare}",
         )
-    notes = tuple(f"{flow.name}/{step} ran without its pins: {what}" for step, what in replacements(found).items())
+    notes = tuple(f"{name}/{step} ran without its pins: {what}" for step, what in replacements(found).items())
     return (["--environment=unpinned"] if found else []), notes
 
 
 def _output(command: list[str], folder: Path, environ: dict[str, str], stop: threading.Event) -> tuple[int, str]:
     """Run a command in a process group of its own; an interrupt, or `stop`, ends the whole group."""
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    try:
-        with _guard(process.pid):
-            while True:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    output, _ = process.communicate(timeout=STOP_SECONDS)
-                    return process.returncode, output
-                if stop.is_set():
-                    raise KeyboardInterrupt
-    except BaseException:
-        _end(process)
-        raise
-
-
-@contextlib.contextmanager
-def _guard(group: int) -> Iterator[None]:
-    """Have a process group killed when this process dies in a way that lets it end nothing itself."""
-    command = [sys.executable, "-I", "-S", "-c", GUARD, str(group)]
-    null = subprocess.DEVNULL
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=null, stderr=null, start_new_session=True) as guard:
-        try:
-            yield
-        finally:
-            guard.kill()  # before its stdin is closed
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    for sent in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, sent)
-            process.wait(timeout=5)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
+    with ProcessGroup(command, folder, environ) as group:
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                output, _ = group.process.communicate(timeout=STOP_SECONDS)
+                return group.process.returncode, output
+            if stop.is_set():
+                raise KeyboardInterrupt
 
 
 def _failure(output: str) -> str:

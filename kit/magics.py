@@ -19,12 +19,17 @@ from kit.errors import ArgumentError
 from kit.model import OWN_ARTIFACTS, StepResult
 from kit.reload import Reloader
 from kit.runs import Scope
+from kit.runwords import own_words
 
 if TYPE_CHECKING:
     from kit import kernelspecs, pinned
+    from kit.liverun import LiveRun, RunRequest
     from kit.replay import Body, Request, StepInputs
 
 __all__ = ["KitMagics"]
+
+# The options of %mf_run and how many words follow each; -1 is perhaps one. All others are the flow's or Metaflow's.
+RUN_OPTIONS = {"--test": 0, "--background": 0, "--tag": 1, "--with": 1, "--environment": 1, "--resume": -1}
 
 
 @magics_class
@@ -156,6 +161,49 @@ class KitMagics(Magics):
         return replace(found, notes=(*found.notes, note))
 
     @magic_arguments()
+    @argument("flow", nargs="?", help="the flow, with its Parameters as --name value; to resume, also Flow/run")
+    @argument("--test", action="store_true", help="in test mode")
+    @argument("--tag", dest="tags", metavar="TAG", action="append", default=[], help="a tag for the run")
+    @argument(
+        "--with", dest="decorators", metavar="SPEC", action="append", default=[], help="a decorator for all steps"
+    )
+    @argument(
+        "--environment", metavar="E", default="", help="Metaflow's environment: pypi-uv, unpinned, pypi, conda ..."
+    )
+    @argument("--resume", metavar="STEP", nargs="?", const="", help="resume a run: from STEP, or where it failed")
+    @argument(
+        "--background", action="store_true", help="go on at once; the value has .status, .logs(), .stop(), .wait()"
+    )
+    @line_magic
+    def mf_run(self, line: str) -> LiveRun:
+        """Run a flow in a process of its own and watch it; what follows -- is for its Parameters alone."""
+        __tracebackhide__ = True
+        from kit.live import Screen, keep_quiet
+
+        args, request = self._run_request(line)
+        run = self.session.start(args.flow, request)
+        if args.background:
+            return run
+        with self.session.following(run), Screen(self.shell) as screen:
+            run.watch(screen.show)
+        keep_quiet(self.shell, run)
+        return run
+
+    def _run_request(self, line: str) -> tuple[argparse.Namespace, RunRequest]:
+        from kit.liverun import RunRequest
+
+        own, passed = own_words(words.split(line), RUN_OPTIONS)
+        args = self._parse_words(self.mf_run, own)
+        if args.resume and args.flow is None:
+            args.flow, args.resume = args.resume, ""
+        if args.flow is None and self.session.current:
+            args.flow = self.session.current.flow
+        if args.flow is None:
+            raise ArgumentError("%mf_run needs a flow.", "Name one, as in %mf_run TrainFlow.")
+        chosen = {name: getattr(args, name) for name in ("test", "environment", "resume")}
+        return args, RunRequest(tuple(passed), tags=tuple(args.tags), decorators=tuple(args.decorators), **chosen)
+
+    @magic_arguments()
     @argument("requirements", nargs="*", help="requirements, or import_name=requirement")
     @argument("-r", dest="files", metavar="FILE", action="append", default=[], help="a requirements file")
     @argument("--flow", metavar="FLOW[/RUN]", help="the pins of a flow: of its file, or of a recorded run")
@@ -183,11 +231,15 @@ class KitMagics(Magics):
         return pinned.install(wanted, found, **options)
 
     def _parse(self, magic: Callable[..., Any], line: str) -> argparse.Namespace:
-        """Parse a line by the magic's own parser; also reloads what has changed, before the magic looks at it."""
+        """Parse a line by the magic's own parser."""
+        return self._parse_words(magic, words.split(line))
+
+    def _parse_words(self, magic: Callable[..., Any], given: list[str]) -> argparse.Namespace:
+        """Parse words by the magic's own parser; also reloads what has changed, before the magic looks at it."""
         self.reloader.check()
         name = magic.__name__
         try:
-            parsed: argparse.Namespace = magic.parser.parse_args(words.split(line))  # type: ignore[attr-defined]
+            parsed: argparse.Namespace = magic.parser.parse_args(given)  # type: ignore[attr-defined]
         except UsageError as error:
             raise ArgumentError(f"%{name}: {error}.", f"%{name}? shows what it takes.") from None
         return parsed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,13 @@ from kit.project import Project, find_project, user_environment
 from kit.resolve import Target, resolve
 from kit.runs import Runs
 from kit.scope import MINE, Scope
+from kit.testmode import parameter_word
 
 if TYPE_CHECKING:
+    from kit.liverun import LiveRun, RunRequest
     from kit.replay import Replay, Request
 
-__all__ = ["Session", "artifacts", "inside", "run_step", "session"]
+__all__ = ["Session", "artifacts", "inside", "run_flow", "run_step", "session"]
 
 
 @dataclass
@@ -69,6 +71,27 @@ class Session:
             return replay.run_step(self.runs, self.resolve(pathspec, successful), request)
         flow, _, step = pathspec.partition("/")
         return replay.run_made_up(self.runs, flow, step, request)
+
+    def start(self, pathspec: str, request: RunRequest) -> LiveRun:
+        """Start a run of a flow, in a process of its own.
+
+        Args:
+            pathspec: `Flow`, or `Flow/run` for the run to resume.
+            request: How to run it.
+        """
+        from kit import liverun
+
+        flow, _, origin = pathspec.partition("/")
+        return liverun.start(self.runs, flow, replace(request, origin=origin or request.origin))
+
+    @contextmanager
+    def following(self, run: LiveRun) -> Iterator[None]:
+        """Follow a run to its end: it is the current one then, whatever became of it."""
+        try:
+            yield
+        finally:
+            if run.pathspec:
+                self.current = Pathspec(*run.pathspec.split("/"))
 
 
 # The sessions of this process, by the projects' roots; and the folder that stands for the working directory.
@@ -189,3 +212,46 @@ def run_step(
         inputs=inputs,
     )
     return session().run_step(pathspec, request, successful).result
+
+
+def run_flow(
+    flow: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    test: bool = False,
+    tags: Sequence[str] = (),
+    decorators: Sequence[str] = (),
+    environment: str = "",
+    resume: bool | str = False,
+    background: bool = False,
+) -> LiveRun:
+    """Run a flow as `python flow.py run` does, in a process of its own.
+
+    Args:
+        flow: The flow's name; with `resume` also `Flow/run`, the run to resume.
+        parameters: Values of its Parameters, by name.
+        test: Whether it runs in test mode ([tool.kit.test.<Flow>]).
+        tags: Tags for the run.
+        decorators: Decorators for all steps, as `run --with` takes them: "retry:times=2", "kubernetes".
+        environment: Metaflow's environment; by default one in which the flow's pins hold.
+        resume: Whether to resume the latest run, or the one that `flow` names; or the step to resume it from.
+        background: Whether to give the run at once, instead of waiting for its end.
+
+    Returns:
+        The run: `run.pathspec`, `run.status`, `run["fit"]["model"]`, `run.logs()`, `run.stop()`, `run.wait()`.
+
+    Raises:
+        NotFoundError: There is no such flow, or nothing to resume.
+        ArgumentError: The flow has no such Parameter.
+        FlowRunError: It failed; the error holds the failing task's own traceback.
+    """
+    from kit.liverun import RunRequest
+
+    words = tuple(word for name, value in (parameters or {}).items() for word in (f"--{name}", parameter_word(value)))
+    step = resume if isinstance(resume, str) else "" if resume else None
+    here = session()
+    run = here.start(flow, RunRequest(words, test, tuple(tags), tuple(decorators), environment, step))
+    if background:
+        return run
+    with here.following(run):
+        return run.wait()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,7 @@ class Output:
     error: str = ""
     traceback: str = ""
     displays: list[dict[str, Any]] = field(default_factory=list)
+    updates: list[str] = field(default_factory=list)
 
     def take(self, message: dict[str, Any]) -> None:
         content = message["content"]
@@ -37,6 +41,8 @@ class Output:
             self.displays.append(content["data"])
             self.text += content["data"].get("text/plain", "")
             self.html += content["data"].get("text/html", "")
+        elif message["msg_type"] == "update_display_data":
+            self.updates.append(content["data"].get("text/plain", ""))
 
 
 class Kernel:
@@ -59,6 +65,22 @@ class Kernel:
         self.client.execute_interactive(
             code, output_hook=output.take, stdin_hook=answer, timeout=CELL_TIMEOUT, allow_stdin=answers is not None
         )
+        return output
+
+    def interrupted(self, code: str, sign: Path) -> Output:
+        """Execute a cell, and interrupt the kernel as soon as a file is there."""
+        output = Output()
+
+        def press() -> None:
+            deadline = time.monotonic() + CELL_TIMEOUT
+            while not sign.exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            os.kill(self.manager.provisioner.pid, signal.SIGINT)  # the manager's own way makes a loop in this thread
+
+        presser = threading.Thread(target=press)
+        presser.start()
+        self.client.execute_interactive(code, output_hook=output.take, timeout=CELL_TIMEOUT)
+        presser.join()
         return output
 
     def execute(self, code: str) -> dict[str, Any]:

@@ -13,15 +13,15 @@ MAX_LINES = 400
 # Each row imports only rows above it (and a room's modules each other): no arrow points back up.
 LAYERS = (
     {"blame", "errors", "model", "internals"},
-    {"words", "flowscan", "records", "requirements", "interpreters", "installed", "views", "kernels"},
-    {"project", "installer", "flowfile", "foreach", "listing", "scope"},
-    {"preflight", "envs", "stores"},
+    {"words", "flowscan", "records", "requirements", "interpreters", "installed", "views", "kernels", "processes"},
+    {"project", "installer", "flowfile", "foreach", "listing", "scope", "runlog", "runwords"},
+    {"preflight", "envs", "stores", "testmode"},
     {"runs", "deps", "pins", "locks", "reload"},
     {"resolve", "lineage", "flowrun", "stepenvs", "details", "loading", "rundiff"},
     {"gather"},
     {"artifact_table", "comparison", "pinned"},
-    {"replay", "kernelspecs"},
-    {"session", "cells"},
+    {"replay", "kernelspecs", "liverun"},
+    {"session", "cells", "live"},
     {"magics", "complete", "regression"},
     {"extension", "cli", "pytest_plugin", "papermill_engine"},
     {"", "__main__"},  # `import kit` itself: the public names, each fetched when it is asked for
@@ -33,7 +33,7 @@ LATE = {
     ("model", "views"),  # a result that is shown draws itself
 }
 
-IPYTHON_ROOMS = {"magics", "complete", "reload", "extension"}
+IPYTHON_ROOMS = {"magics", "complete", "live", "reload", "extension"}
 
 
 def module_name(path):

@@ -28,7 +28,8 @@ from kit.regression.discover import Notebook, check_parameters, find_notebooks, 
 from kit.regression.execute import Job, execute
 from kit.regression.judge import judge
 from kit.regression.outputs.rules import Rules
-from kit.regression.settings import cell_timeout, comparison_rules, notebook_timeout, test_mode
+from kit.regression.settings import cell_timeout, comparison_rules, notebook_timeout
+from kit.testmode import test_mode
 
 __all__ = ["Options", "Outcome", "run_suite"]
 

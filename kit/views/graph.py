@@ -9,7 +9,19 @@ from typing import Literal, TypeVar
 from kit.model import Graph, GraphNode, StepInfo
 from kit.views.page import GLYPHS, count, visible
 
-__all__ = ["TYPE_WORDS", "Edge", "Row", "alternative", "edges", "enclosing", "ordered", "rows", "walk", "with_status"]
+__all__ = [
+    "JOINED",
+    "TYPE_WORDS",
+    "Edge",
+    "Row",
+    "alternative",
+    "edges",
+    "enclosing",
+    "ordered",
+    "rows",
+    "walk",
+    "with_status",
+]
 
 TYPE_WORDS = {"foreach": "foreach", "parallel": "num_parallel", "switch": "switch"}
 JOINED = frozenset({"split", "foreach", "parallel"})  # what a later join closes; a switch has none

@@ -20,6 +20,8 @@ GLYPHS: dict[str, str] = {
     "added": "+",
     "missing": "-",
     "pending": "○",
+    "starting": "●",
+    "stopped": "■",
     "not run": "○",
     "skipped": "»",
     "new": "+",

@@ -49,7 +49,7 @@ def run_page(
     title = [Cell(str(run.pathspec), code=True), state_of(run)]
     if title[1].mark == "dead" and run.beat is not None:
         title.append(Cell(f"last sign of life {age(run.beat)}"))
-    elif run.alive and run.status == "failed":
+    elif run.alive and run.status == "failed" and any(t.status == "running" for step in steps for t in step.tasks):
         title.append(Cell("its other tasks still run"))
     title.append(Cell(f"{age(run.created)}{' by ' + run.user if run.user else ''}"))
     if run.seconds is not None:

@@ -1,0 +1,82 @@
+"""A command in a process group of its own, which ends when the process that started it does, whatever ends that."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+__all__ = ["GENTLY", "QUICKLY", "ProcessGroup"]
+
+GUARD = "import os, sys; sys.stdin.read(); os.killpg(int(sys.argv[1]), 9)"  # stdin ends with the one who holds it
+
+# What is sent to the group, and for how long an end is then waited for, in seconds.
+QUICKLY = ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
+# As a terminal's Ctrl-C does: Metaflow then ends its tasks, on a cluster too, and stores their logs.
+GENTLY = ((signal.SIGINT, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0))
+
+
+class ProcessGroup:
+    """A command that runs in a process group of its own; a context, at whose end the command has ended.
+
+    Args:
+        command: The command.
+        folder: Its working directory.
+        environ: Its environment.
+
+    Attributes:
+        process: The command's process; its standard output, text, holds its standard error too.
+    """
+
+    def __init__(self, command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> None:
+        self.process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        null = subprocess.DEVNULL
+        self._guard = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", GUARD, str(self.process.pid)],
+            stdin=subprocess.PIPE,
+            stdout=null,
+            stderr=null,
+            start_new_session=True,
+        )
+
+    def stop(self, signals: Sequence[tuple[signal.Signals, float]] = QUICKLY) -> None:
+        """End every process of the group, one signal after another until the command has ended."""
+        for sent, seconds in signals:
+            try:
+                os.killpg(self.process.pid, sent)
+                self.process.wait(timeout=seconds)
+                break
+            except ProcessLookupError:
+                return
+            except subprocess.TimeoutExpired:
+                continue
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # what the command left behind
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    def __enter__(self) -> ProcessGroup:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if error is not None:
+            self.stop()
+        self.close()
+
+    def close(self) -> None:
+        """Let the group be: called when the command has ended."""
+        self._guard.kill()  # before its stdin is closed
+        self._guard.communicate()

@@ -1,0 +1,151 @@
+"""What a run's own output says of how far it has come, line by line: Metaflow's scheduler reports each task there.
+
+The lines are the same for every datastore and for tasks on a cluster, and they come at once.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from kit.views.running import StepProgress, TaskLines
+
+__all__ = ["RunLog"]
+
+TIME = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S* "
+TASK_LINE = re.compile(TIME + r"\[(?P<run>[^/\s\]]+)/(?P<step>\w+)/(?P<task>[^/\s\]]+) \(pid \d+\)\] ?(?P<text>.*)$")
+RUN_LINE = re.compile(TIME + r"Workflow starting \(run-id (?P<run>[^\s)]+)\)")
+CLONED_LINE = re.compile(r"\w+/\S+ cloned!$")  # threads that clone tasks write into one another's lines
+STARTED = re.compile(r"Task is starting( \(retry\))?\.$|Task fallback is starting")
+SPLIT = re.compile(r"Foreach yields (\d+) child steps\.$")
+FAILED = re.compile(r"Task failed( with a segmentation fault)?\.$")
+SUCCEEDED = "Task finished successfully."
+KILLED = "[KILLED BY ORCHESTRATOR]"
+STORE_LINE = re.compile(r"Creating local datastore in current directory")
+MAX_LINES = 60  # of a task, and of what Metaflow itself says
+MAX_RECENT = 1000  # of all tasks together
+
+
+@dataclass
+class _Task:
+    """A task: how it stands ("running", "succeeded", "failed", "stopped"), when that began, what it printed."""
+
+    step: str
+    state: str = "running"
+    cloned: bool = False
+    started: float = 0.0
+    ended: float | None = None
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_LINES))
+
+
+class RunLog:
+    """What a run has said so far.
+
+    Attributes:
+        run: The run's id; None before it has one.
+        cloned: Whether tasks of another run have been cloned; which, the run does not say.
+    """
+
+    def __init__(self) -> None:
+        self.run: str | None = None
+        self.cloned = False
+        self._tasks: dict[str, _Task] = {}  # by step/task
+        self._splits: dict[str, int] = {}
+        self._other: deque[str] = deque(maxlen=MAX_LINES)
+        self._recent: deque[tuple[str, str]] = deque(maxlen=MAX_RECENT)
+
+    def add(self, line: str) -> None:
+        """Take in a line of the run's output."""
+        line = line.rstrip("\n")
+        found = TASK_LINE.match(line) or RUN_LINE.match(line)
+        if found is None:
+            self.cloned = self.cloned or CLONED_LINE.search(line) is not None
+            self._other.append(line)
+            return
+        self.run = found["run"]
+        if found.re is RUN_LINE:
+            return
+        step, now = found["step"], time.monotonic()
+        name = f"{step}/{found['task']}"
+        task = self._tasks.setdefault(name, _Task(step, started=now))
+        self._task_line(name, task, found["text"], now)
+
+    def take_cloned(self, tasks: Iterable[tuple[str, str]]) -> None:
+        """Take in the tasks that were cloned.
+
+        Args:
+            tasks: The step and the id of each.
+        """
+        now = time.monotonic()
+        for step, task in tasks:
+            self._tasks.setdefault(f"{step}/{task}", _Task(step, "succeeded", True, now, now))
+        self._tasks = dict(sorted(self._tasks.items(), key=lambda item: not item[1].cloned))
+
+    def _task_line(self, name: str, task: _Task, text: str, now: float) -> None:
+        split = SPLIT.match(text)
+        if STARTED.match(text):
+            task.state, task.ended = "running", None
+        elif split:
+            self._splits[task.step] = self._splits.get(task.step, 0) + int(split[1])
+        elif FAILED.match(text):
+            task.state, task.ended = "failed", now
+        elif text == KILLED:
+            task.state, task.ended = "stopped", now
+        elif text == SUCCEEDED:  # Metaflow says so of a task that it has killed, too
+            task.state, task.ended = ("stopped" if task.state == "stopped" else "succeeded"), now
+            task.lines.clear()  # a run may have many thousands
+        else:
+            task.lines.append(text)
+            self._recent.append((name, text))
+
+    def steps(self) -> dict[str, StepProgress]:
+        """Say how far each step has come, in the order in which they began."""
+        grouped: dict[str, list[_Task]] = {}
+        for task in self._tasks.values():
+            grouped.setdefault(task.step, []).append(task)
+        return {step: self._step(step, tasks) for step, tasks in grouped.items()}
+
+    def _step(self, step: str, tasks: list[_Task]) -> StepProgress:
+        number = {state: sum(task.state == state for task in tasks) for state in ("running", "succeeded", "failed")}
+        ends = [task.ended for task in tasks]
+        last = time.monotonic() if None in ends else max(end for end in ends if end is not None)
+        return StepProgress(
+            **number,
+            cloned=sum(task.cloned for task in tasks),
+            splits=self._splits.get(step),
+            seconds=last - min(task.started for task in tasks),
+        )
+
+    def running(self) -> tuple[TaskLines, ...]:
+        """Say what each running task printed last, those that have printed most recently started first."""
+        return tuple(
+            TaskLines(f"{name}", tuple(task.lines)) for name, task in self._tasks.items() if task.state == "running"
+        )
+
+    def failed(self) -> TaskLines | None:
+        """Give what the first task that failed printed; None where none did."""
+        for name, task in self._tasks.items():
+            if task.state == "failed":
+                return TaskLines(name, tuple(task.lines))
+        return None
+
+    def stop(self) -> None:
+        """Let the tasks that ran be stopped ones: the run has ended."""
+        for task in self._tasks.values():
+            if task.state == "running":
+                task.state, task.ended = "stopped", time.monotonic()
+
+    def rest(self) -> tuple[str, ...]:
+        """Give the last lines that are of no task: what Metaflow itself said."""
+        return tuple(line for line in self._other if line.strip() and not STORE_LINE.match(line))
+
+    def lines(self, step: str | None = None) -> tuple[str, ...]:
+        """Give the last lines that tasks printed, each behind its step and id.
+
+        Args:
+            step: Of this step's tasks alone.
+        """
+        return tuple(f"{name}: {line}" for name, line in self._recent if step in (None, name.partition("/")[0]))

@@ -1,0 +1,194 @@
+"""%mf_run in a real kernel: real runs, watched, stopped, resumed, left in the background."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+from kernel_client import Kernel
+from nbformat.v4 import new_code_cell, new_notebook
+from support import USER, write_files
+
+pytestmark = [pytest.mark.kernel, pytest.mark.flow]
+
+FLOW = """
+    import os, time
+    from pathlib import Path
+    from metaflow import FlowSpec, Parameter, step
+
+    class WideFlow(FlowSpec):
+        bad = Parameter("bad", default=-1, type=int)
+        my_name = Parameter("my_name", default="nobody")
+        wait = Parameter("wait", default="")
+        test_mode = Parameter("test_mode", default=0)
+
+        @step
+        def start(self):
+            print("hello from start")
+            self.depths = [1, 2, 3]
+            self.next(self.fit, foreach="depths")
+
+        @step
+        def fit(self):
+            print("fitting", self.input)
+            if self.wait:
+                Path(self.wait, f"{os.getpid()}").touch()
+                time.sleep(600)
+            if self.input == self.bad:
+                raise ValueError(f"depth {self.input} is bad")
+            self.score = self.input * 10
+            self.next(self.join)
+
+        @step
+        def join(self, inputs):
+            self.scores = [one.score for one in inputs]
+            self.next(self.end)
+
+        @step
+        def end(self):
+            print("done")
+
+    if __name__ == "__main__":
+        WideFlow()
+"""
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    root = tmp_path_factory.mktemp("running")
+    write_files(root, {"flows/wide.py": FLOW, "notebooks/readme": "", "pyproject.toml": "[tool.kit]\n"})
+    started = Kernel(root / "notebooks", {"USERNAME": USER, "METAFLOW_HOME": "/nonexistent"})
+    started.check("%load_ext kit")
+    yield started
+    started.close()
+
+
+def test_a_run_is_drawn_in_one_output_that_goes_on_until_it_has_ended(kernel: Kernel) -> None:
+    output = kernel.check("run = %mf_run WideFlow --my_name 'a b' --tag mine\nrun")
+    assert len(output.displays) == 1
+    assert "WideFlow" in output.displays[0]["text/plain"]
+    assert "data:image/svg+xml" in output.html
+    last = output.updates[-1].splitlines()
+    assert "✓ succeeded" in last[0]
+    assert any("fit" in line and "3 tasks" in line for line in last)
+    assert len(output.updates) <= 4 * float(kernel.check("run.seconds").text) + 2
+
+
+def test_the_finished_run_is_the_current_one_and_holds_its_artifacts(kernel: Kernel) -> None:
+    kernel.check("run = %mf_run WideFlow --bad=7 --my-name 'a b' --tag mine")
+    assert kernel.check("run['join']['scores'], run['join']['my_name']").text == "([10, 20, 30], 'a b')"
+    page = kernel.check("%mf_artifacts join scores").text
+    assert kernel.check("run.pathspec").text.strip("'") in page
+    assert "tags mine" in kernel.check("run.artifacts").text
+    assert kernel.check("scores").text == "[10, 20, 30]"
+
+
+def test_a_value_shown_in_a_later_cell_is_the_picture_again(kernel: Kernel) -> None:
+    kernel.check("run = %mf_run WideFlow")
+    assert "✓ succeeded" in kernel.check("run").text
+
+
+def test_a_failing_run_raises_with_the_tasks_own_traceback_and_is_the_current_one(kernel: Kernel) -> None:
+    output = kernel.run("%mf_run WideFlow --bad 2")
+    assert output.error.startswith("FlowRunError: WideFlow/")
+    first, hint, *rest = output.traceback.splitlines()
+    assert "ValueError: depth 2 is bad" in first
+    assert "%mf_run_step WideFlow/" in hint
+    assert any("wide.py" in line and "in fit" in line for line in rest)
+    assert not any("site-packages/metaflow" in line for line in rest)
+    assert "✗ failed" in output.updates[-1]
+    assert "depth 2 is bad" in kernel.run("%mf_run_step fit --foreach 2").error
+
+
+def test_a_failed_run_is_resumed_from_where_it_failed(kernel: Kernel) -> None:
+    kernel.run("%mf_run WideFlow --bad 3")
+    source = Path(str(kernel.check("import kit; print(kit.session.session().project.flows_folder)").stdout).strip())
+    before = (source / "wide.py").read_text()
+    (source / "wide.py").write_text(before.replace("if self.input == self.bad", "if self.input == -self.bad"))
+    try:
+        output = kernel.check("run = %mf_run WideFlow --resume")
+        start = next(line for line in output.updates[-1].splitlines() if line.lstrip().startswith("start"))
+        assert "cloned" in start
+        assert kernel.check("run['join']['scores']").text == "[10, 20, 30]"
+        kernel.check("run = %mf_run WideFlow --resume join")
+        assert "has no step nowhere" in kernel.run("%mf_run WideFlow --resume nowhere").error
+    finally:
+        (source / "wide.py").write_text(before)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("WideFlow --bda 2", "Did you mean bad?"),
+        ("WideFlow --bad many", "many is not a valid int"),
+        ("WdeFlow", "Did you mean WideFlow?"),
+        ("WideFlow stray", "stray"),
+        ("WideFlow --environment moon", "moon"),
+    ],
+)
+def test_what_cannot_be_run_is_said(kernel: Kernel, line: str, said: str) -> None:
+    output = kernel.run(f"%mf_run {line}")
+    assert output.error
+    assert said in output.traceback
+
+
+def test_test_mode_is_what_the_project_says(kernel: Kernel) -> None:
+    kernel.check("run = %mf_run WideFlow --test")
+    assert kernel.check("run['start']['test_mode']").text == "1"
+
+
+def alive(folder: Path) -> list[int]:
+    return [int(path.name) for path in folder.iterdir() if psutil.pid_exists(int(path.name))]
+
+
+def gone(folder: Path) -> bool:
+    deadline = time.monotonic() + 30
+    while alive(folder) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return not alive(folder)
+
+
+def test_an_interrupt_ends_every_process_of_the_run_and_raises(kernel: Kernel, tmp_path: Path) -> None:
+    sign = tmp_path / "sign"
+    kernel.check(
+        "import threading, pathlib, time\n"
+        f"folder = pathlib.Path({str(tmp_path)!r}, 'pids'); folder.mkdir()\n"
+        "def watch():\n"
+        "    while len(list(folder.iterdir())) < 3: time.sleep(0.1)\n"
+        f"    pathlib.Path({str(sign)!r}).touch()\n"
+        "threading.Thread(target=watch).start()"
+    )
+    output = kernel.interrupted("%mf_run WideFlow --wait {folder}", sign)
+    assert output.error.startswith("KeyboardInterrupt")
+    assert "■ stopped" in output.updates[-1]
+    assert gone(tmp_path / "pids")
+
+
+def test_a_run_in_the_background_is_asked_and_stopped(kernel: Kernel, tmp_path: Path) -> None:
+    kernel.check(f"run = %mf_run WideFlow --wait {tmp_path} --background")
+    kernel.check(f"import pathlib, time\nwhile not list(pathlib.Path({str(tmp_path)!r}).iterdir()): time.sleep(0.1)")
+    assert kernel.check("run.status").text == "'running'"
+    assert "fitting" in kernel.check("print(run.logs('fit'))").stdout
+    assert "fitting" in kernel.check("run").text
+    kernel.check("run.stop()")
+    assert kernel.check("run.status").text == "'stopped'"
+    assert gone(tmp_path)
+
+
+def test_an_executed_notebook_keeps_the_last_picture_alone(kernel: Kernel, tmp_path: Path) -> None:
+    root = kernel.check("print(kit.session.session().project.root)").stdout.strip()
+    notebook, executed = tmp_path / "run.ipynb", tmp_path / "out.ipynb"
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    cells = [new_code_cell("%load_ext kit"), new_code_cell("%mf_run WideFlow")]
+    nbformat.write(new_notebook(cells=cells, metadata=metadata), notebook)
+    command = ["papermill", notebook, executed, "--cwd", root, "--engine", "kit", "--no-progress-bar"]
+    subprocess.run([sys.executable, "-m", *command], check=True, capture_output=True)
+    (only,) = nbformat.read(executed, as_version=4).cells[1].outputs
+    assert "✓ succeeded" in only["data"]["text/plain"]
+    assert only["data"]["text/html"].count("<img") == 1
