@@ -21,7 +21,7 @@ class FractalFlow(FlowSpec):
     test_mode = Parameter("test_mode", type=bool, default=False, help="a small picture, of few iterations")
 
     @step
-    def start(self):
+    def start(self):  # kit: ignore[fail-fast]  # there is nothing to check
         """Choose the size."""
         self.size = myfractal.SMALL_SIZE if self.test_mode else myfractal.FULL_SIZE
         self.next(self.plot)

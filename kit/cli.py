@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from kit import __version__
+from kit.commands.check import check
 from kit.errors import KitError
 from kit.project import find_project
 
@@ -38,6 +39,9 @@ class _Group(click.Group):
 @click.version_option(__version__, prog_name="kit")
 def main() -> None:
     """A Jupyter-centric development kit for Metaflow projects."""
+
+
+main.add_command(check)
 
 
 @main.command()

@@ -12,7 +12,7 @@ MAX_LINES = 400
 
 # Each row imports only rows above it (and a room's modules each other): no arrow points back up.
 LAYERS = (
-    {"blame", "errors", "model", "internals"},
+    {"annotations", "blame", "errors", "model", "internals"},
     {"words", "flowscan", "records", "requirements", "interpreters", "installed", "views", "kernels", "processes"},
     {"project", "installer", "flowfile", "foreach", "listing", "scope", "runlog", "runwords"},
     {"preflight", "envs", "stores", "testmode"},
@@ -23,6 +23,8 @@ LAYERS = (
     {"replay", "kernelspecs", "liverun"},
     {"session", "cells", "live"},
     {"magics", "complete", "regression"},
+    {"checks", "starter"},
+    {"commands"},
     {"extension", "cli", "pytest_plugin", "papermill_engine"},
     {"", "__main__"},  # `import kit` itself: the public names, each fetched when it is asked for
 )

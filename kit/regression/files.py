@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET  # it is written here, not read
 from collections.abc import Iterator
 from pathlib import Path
 
+from kit.annotations import annotation
 from kit.model import Verdict
 from kit.project import Project
 from kit.regression.compared import NotebookVerdict
@@ -120,13 +121,4 @@ def github_annotations(project: Project, outcome: Outcome, workspace: Path) -> I
 
 def _command(verdict: Verdict, where: dict[str, str], message: str) -> str:
     title = {"title": f"kit test: {verdict.name} {verdict.status}"}
-    properties = ",".join(f"{name}={_property(value)}" for name, value in (where | title).items())
-    return f"::error {properties}::{_data(ANSI.sub('', message).strip())}"
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return annotation("error", where | title, ANSI.sub("", message).strip())

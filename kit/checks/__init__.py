@@ -1,0 +1,1 @@
+"""`kit check`: the good practices of a Metaflow project, read from its files alone; no flow is imported."""
