@@ -16,7 +16,6 @@ CALLS = {
     **dict.fromkeys(("open", "io.open", "gzip.open", "bz2.open", "lzma.open", "codecs.open"), "an open file"),
     **dict.fromkeys(("tarfile.open", "zipfile.ZipFile", "h5py.File", "os.fdopen"), "an open file"),
     **dict.fromkeys(("tempfile.TemporaryFile", "tempfile.NamedTemporaryFile"), "an open file"),
-    "tempfile.TemporaryDirectory": "a temporary folder, which is gone when the task ends",
     **dict.fromkeys(("csv.reader", "csv.writer"), "a reader or writer of an open file"),
     **{f"threading.{name}": "a lock" for name in ("Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore")},
     "threading.Event": "an event of threads",

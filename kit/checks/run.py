@@ -67,19 +67,23 @@ def check(places: Iterable[str | Path] = (), ignore: Sequence[str] = (), only: S
     project = project_of(named)
     names = [one.name for one in RULES]
     settings = read_settings(project.settings, names)
-    subject = read_subject(project, settings, named)
+    apart = project.flows_folder != project.root
+    inside = [place for place in named if not (apart and (place == project.root or place in project.root.parents))]
+    subject = read_subject(project, settings, inside)
     asked = [one for one in RULES if one.name not in settings.ignore | set(ignore) and (not only or one.name in only)]
-    found = [finding for one in asked for finding in _found(one, subject)]
+    found = [one for each in asked for one in _found(each, subject) if _within(Path(one.file), named)]
     kept = [finding for finding in found if not ignored(subject, finding)]
+    left_out = len(found) - len(kept)
     for file, line, name in unknown_names(subject, frozenset(names)):
+        if not _within(Path(file), named):
+            continue
         message = f"# kit: ignore[{name}] names no rule"
         kept.append(Finding(file, line, message, did_you_mean(name, names, "rules"), rule="syntax"))
-    inside = [finding for finding in kept if _within(Path(finding.file), named)]
-    ordered = sorted(set(inside), key=lambda one: (one.file, one.line, one.rule, one.message))
+    ordered = sorted(set(kept), key=lambda one: (one.file, one.line, one.rule, one.message))
     files = sum(
         _within(path, named) for path in [*map(Path, subject.modules), *(one.path for one in subject.notebooks)]
     )
-    return Checked(project.root, tuple(ordered), files, len(found) - len(kept))
+    return Checked(project.root, tuple(ordered), files, left_out)
 
 
 def _found(one: Rule, subject: Subject) -> list[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kit.checks.findings import Finding
 from kit.checks.notebooks import Cell, CheckedNotebook
@@ -13,6 +13,8 @@ from kit.checks.subject import Subject
 __all__ = ["secret_kinds", "secrets"]
 
 FEWEST_CHARACTERS = 5  # different ones: fewer are a placeholder, as in ghp_xxxx
+
+MIXED = r"(?=[A-Za-z]*\d)(?=[a-z0-9]*[A-Z])"  # a digit and a capital: no word of a page
 
 # What the services say of their own tokens: GitHub's "Behind GitHub's new authentication token formats", AWS's IAM
 # identifiers, GitLab's token overview, Slack's token types, Google's API keys; RFC 7468 (keys), 7519 (JWT) and 6750
@@ -29,7 +31,7 @@ PATTERNS = tuple(
         ("a Google API key", r"\bAIza[\w-]{35}(?![\w-])"),
         ("a Google OAuth token", r"\bya29\.[\w-]{20,}"),
         ("a Stripe key", r"\b[rs]k_live_[A-Za-z0-9]{20,}"),
-        ("an API key (sk-...)", r"\bsk-(?:[a-z]{2,8}-)?(?:api\d\d-)?(?=[\w-]*\d)(?=[\w-]*[A-Z])[\w-]{24,}"),
+        ("an API key (sk-...)", r"\bsk-(?:[a-z]{2,8}-)?(?:api\d\d-)?" + MIXED + r"[A-Za-z0-9]{10,}[\w-]{10,}"),
         ("an access token (hf_...)", r"\bhf_[A-Za-z0-9]{30,}"),
         ("an npm token", r"\bnpm_[A-Za-z0-9]{36}\b"),
         ("a PyPI token", r"\bpypi-AgE[\w-]{50,}"),
@@ -67,20 +69,14 @@ def secrets(subject: Subject) -> Iterator[Finding]:
         lines = notebook.text.splitlines()
         for cell in notebook.cells:
             for kind in _kinds(cell.outputs):
-                line = _line(
-                    lines, kind, cell.lines.line(10**9) + 1 if cell.lines.source else cell.lines.first, cell.end
-                )
+                own = set(cell.lines.source)
+                line = _line(lines, kind, [number for number in range(cell.lines.first, cell.end) if number not in own])
                 mend = "Clear the cell's outputs, and replace the secret where it is used."
-                yield Finding(
-                    str(notebook.path),
-                    line or cell.lines.first,
-                    f"{kind} in the output of cell {cell.number}",
-                    mend,
-                    cell.number,
-                )
+                message = f"{kind} in the output of cell {cell.number}"
+                yield Finding(str(notebook.path), line or cell.lines.first, message, mend, cell.number)
             yield from _in_source(notebook, cell)
         for kind in secret_kinds(json.dumps(notebook.metadata)):
-            line = _line(lines, kind, 1, len(lines) + 1) or 1
+            line = _line(lines, kind, range(1, len(lines) + 1)) or 1
             mend = "Take it out of the metadata, and replace the secret where it is used."
             yield Finding(str(notebook.path), line, f"{kind} in the notebook's metadata", mend)
     for module in subject.modules.values():
@@ -114,7 +110,22 @@ def _in_source(notebook: CheckedNotebook, cell: Cell) -> Iterator[Finding]:
             yield Finding(str(notebook.path), cell.lines.line(number), message, mend, cell.number)
 
 
-def _line(lines: list[str], kind: str, first: int, end: int) -> int | None:
-    """Give the first line of a file, between two, that has a secret of this kind."""
-    numbers = range(first, min(end, len(lines) + 1))
-    return next((number for number in numbers if kind in secret_kinds(lines[number - 1])), None)
+def _line(lines: list[str], kind: str, numbers: Iterable[int]) -> int | None:
+    """Give the first of some lines of a notebook's file that has a secret of this kind, or in which one begins."""
+    for number in numbers:
+        texts = [_unquoted(line) for line in lines[number - 1 : number + 1]]
+        if kind in secret_kinds(texts[0]) or (
+            kind in secret_kinds("".join(texts)) and kind not in secret_kinds(texts[-1])
+        ):
+            return number
+    return None
+
+
+def _unquoted(line: str) -> str:
+    """Give the text of a line that is a text of JSON, as the lines of an output are."""
+    text = line.strip().rstrip(",")
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return line
+    return value if isinstance(value, str) else line
