@@ -1,7 +1,7 @@
 # make demo   run the example flows in test mode, then their debug notebooks
 # make lab    open JupyterLab on the debug notebooks
 # make test   run every test
-# make lint   ruff and mypy
+# make lint   ruff, mypy and kit check
 # make bench  kit against its peers, in one go: %load_ext, and a replay against spin
 PYTHON ?= python3
 VENV := .venv
@@ -22,6 +22,7 @@ lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/kit check
 
 bench: $(VENV)/dev
 	$(BIN)/python tests/benchmarks

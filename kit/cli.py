@@ -11,6 +11,7 @@ import click
 
 from kit import __version__
 from kit.commands.check import check
+from kit.commands.init import init
 from kit.errors import KitError
 from kit.project import find_project
 
@@ -42,6 +43,7 @@ def main() -> None:
 
 
 main.add_command(check)
+main.add_command(init)
 
 
 @main.command()
