@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kit.checks.findings import Finding
 from kit.checks.subject import Module, Subject
-from kit.checks.syntax import Function, body, flow_nodes, lines_of
+from kit.checks.syntax import Function, body, flow_nodes, lines_of, self_attribute
 
 __all__ = ["metaflow_ignored", "shared_code"]
 
@@ -120,10 +120,16 @@ def _copies(
 
 
 def _weighs(node: Function | ast.ClassDef) -> bool:
-    statements = [one for part in body(node) for one in flow_nodes(part)]
+    statements = [one for part in body(node) if not _wiring(part) for one in flow_nodes(part)]
     return (
         sum(isinstance(one, ast.stmt) for one in statements) >= COPIED_STATEMENTS or len(statements) >= 2 * COPIED_NODES
     ) and len(statements) >= COPIED_NODES
+
+
+def _wiring(statement: ast.stmt) -> bool:
+    """Whether a statement only joins steps together, as every flow has to: self.next, self.merge_artifacts."""
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(call, ast.Call) and self_attribute(call.func) in ("next", "merge_artifacts")
 
 
 def _content(node: Function | ast.ClassDef) -> str:

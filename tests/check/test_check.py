@@ -107,10 +107,11 @@ def test_statements_that_were_copied_into_a_step_are_found(found):
 
 
 def test_small_things_and_different_things_may_look_alike(found):
+    join = "self.results = [one.result for one in range(3)]\nself.merge_artifacts(self.inputs, exclude=['a', 'b'])"
     small = "def read(path):\n    return path.read_text()"
     files = {
-        "flows/a.py": flow("AFlow", "pass", "print(1)", head=small),
-        "flows/b.py": flow("BFlow", "pass", "print(1)", head=small),
+        "flows/a.py": flow("AFlow", join, "print(1)", head=small),
+        "flows/b.py": flow("BFlow", join, "print(1)", head=small),
         "flows/c.py": flow("CFlow", "pass", "pass", head=COPIED.replace("len", "str")),
         "flows/d.py": flow("DFlow", "pass", "pass", head=COPIED),
     }
