@@ -20,6 +20,7 @@ __all__ = [
     "ProjectError",
     "ReplayError",
     "RequirementError",
+    "StoreError",
     "did_you_mean",
 ]
 
@@ -74,6 +75,10 @@ class ModuleError(KitError):
 
 class ArtifactError(KitError):
     """An artifact is there but cannot be read."""
+
+
+class StoreError(KitError):
+    """A datastore or the metadata service does not answer."""
 
 
 class ReplayError(KitError):

@@ -83,8 +83,6 @@ def _point_client(folder: Path) -> None:
     """Tell a Metaflow that has already read its configuration."""
     from kit import internals
 
-    if internals.config.DEFAULT_METADATA != "local":
-        return
     storage = internals.LocalStorage
     before = storage.SYSROOT_VAR, storage.datastore_root, internals.LocalMetadataProvider._INFO
     storage.SYSROOT_VAR = str(folder)

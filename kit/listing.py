@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from kit import internals
@@ -26,10 +27,10 @@ __all__ = [
     "own_artifact",
     "pickles",
     "read_tasks",
-    "run_record",
-    "run_records",
     "status_of_run",
     "steps_of",
+    "task_data",
+    "task_ids",
 ]
 
 PARAMETERS_STEP = "_parameters"  # the task, before start, in which Metaflow records Parameters and constants
@@ -130,8 +131,48 @@ def read_tasks(
         yield from _described(storage, flow, _attempts(storage, tasks[start : start + TASKS_AT_ONCE]))
 
 
+@dataclass(frozen=True)
+class TaskData:
+    """What the datastore lists of a task's last attempt.
+
+    Args:
+        step: The name of the step.
+        task: The task's id.
+        attempt: The number of the attempt, from 0 on.
+        data: Its artifacts as Metaflow lists them: "objects" (addresses by name), and "info" about each.
+    """
+
+    step: str
+    task: str
+    attempt: int
+    data: dict[str, Any]
+
+
+def task_data(
+    storage: Any, flow: str, run: str, steps: Iterable[str], task: str | None = None, provider: Any = None
+) -> Iterator[TaskData]:
+    """Read the lists of artifacts of some steps' tasks, each at its last attempt, in no certain order.
+
+    Args:
+        storage: Metaflow's DataStoreStorage.
+        flow: The name of the flow.
+        run: The run's id.
+        steps: The names of the steps.
+        task: Only this task.
+        provider: The metadata provider, where it lists what there is faster than the storage does.
+    """
+    for folder, (attempt, data) in _attempts(storage, _task_folders(storage, flow, run, steps, task, provider)).items():
+        step, name = folder.split("/")[-2:]
+        yield TaskData(sys.intern(step), name, attempt, {"objects": _addresses(data), "info": _infos(data)})
+
+
+def task_ids(storage: Any, flow: str, run: str, steps: Iterable[str], provider: Any = None) -> list[str]:
+    """List the ids of the tasks of some steps; arguments as of `task_data`."""
+    return [folder.rpartition("/")[2] for folder in _task_folders(storage, flow, run, steps, None, provider)]
+
+
 def _task_folders(
-    storage: Any, flow: str, run: str, steps: Sequence[str], task: str | None = None, provider: Any = None
+    storage: Any, flow: str, run: str, steps: Iterable[str], task: str | None = None, provider: Any = None
 ) -> list[str]:
     if task is not None:
         return [storage.path_join(flow, run, step, task) for step in steps]
@@ -230,10 +271,13 @@ def _addresses(data: dict[str, Any]) -> dict[str, str]:
     return objects if isinstance(objects, dict) else {}
 
 
-def _artifacts(step: str, task: str, data: dict[str, Any]) -> Iterator[ArtifactInfo]:
+def _infos(data: dict[str, Any]) -> dict[str, Any]:
     infos = data.get("info")
-    infos = infos if isinstance(infos, dict) else {}
-    objects = _addresses(data)
+    return infos if isinstance(infos, dict) else {}
+
+
+def _artifacts(step: str, task: str, data: dict[str, Any]) -> Iterator[ArtifactInfo]:
+    infos, objects = _infos(data), _addresses(data)
     for name in sorted(objects):
         if not name.startswith("_"):
             info = infos.get(name, {})
@@ -324,23 +368,3 @@ def _has_process(run_id: str) -> bool | None:
     except ImportError:
         return None
     return any(run_id in (process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"]))
-
-
-def run_records(provider: Any, flow: str) -> list[dict[str, Any]]:
-    """List the runs that the metadata has; those whose own record is damaged are passed over."""
-    try:
-        return list(provider.get_object("flow", "run", {}, None, flow) or ())
-    except ValueError:  # one record that cannot be read must not hide the others
-        storage = internals.LocalStorage()
-        names = [entry.path.rpartition("/")[2] for entry in storage.list_content([flow]) if not entry.is_file]
-        found = (run_record(provider, flow, name) for name in names if name != "data")
-        return [run for run in found if run]
-
-
-def run_record(provider: Any, flow: str, run_id: str) -> dict[str, Any] | None:
-    """Give what the metadata says of one run; None where it has none, or a damaged one."""
-    try:
-        record: dict[str, Any] | None = provider.get_object("run", "self", {}, None, flow, run_id)
-    except ValueError:
-        return None
-    return record

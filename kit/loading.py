@@ -15,6 +15,7 @@ from kit.errors import ArtifactError, KitError
 from kit.listing import pickles
 from kit.model import ArtifactInfo, Pathspec
 from kit.runs import Runs
+from kit.taskstores import missing
 
 __all__ = ["load", "load_many"]
 
@@ -86,7 +87,7 @@ def _value(
             return _streamed(storage, pathspec, info)
         blob = blobs[info.sha]
         if blob is None:
-            raise _missing(storage, pathspec, info)
+            raise missing(pathspec, info.name, storage.full_uri(_path(storage, pathspec, info)))
         return pickle.loads(blob)  # noqa: S301  # loading is what the user asked for
     except (KitError, MemoryError):
         raise
@@ -121,11 +122,4 @@ def _streamed(storage: Any, pathspec: Pathspec, info: ArtifactInfo) -> Any:
                 packed = raw.read(2) == b"\x1f\x8b"
                 raw.seek(0)
                 return pickle.load(gzip.open(raw) if packed else raw)  # noqa: S301
-    raise _missing(storage, pathspec, info)
-
-
-def _missing(storage: Any, pathspec: Pathspec, info: ArtifactInfo) -> ArtifactError:
-    return ArtifactError(
-        f"{pathspec}: the data of {info.name} is missing or damaged in the datastore.",
-        f"Run the step again, or bring back {storage.full_uri(_path(storage, pathspec, info))}.",
-    )
+    raise missing(pathspec, info.name, storage.full_uri(_path(storage, pathspec, info)))

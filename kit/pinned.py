@@ -13,7 +13,6 @@ from kit.installed import outdated_imports, versions
 from kit.model import Pin
 from kit.pins import pins, recorded_pins, unmet
 from kit.project import Project
-from kit.records import plain
 from kit.requirements import Requirement, pin_text, read_spec
 from kit.runs import Runs
 from kit.views import Displayed
@@ -131,10 +130,6 @@ def _of_file(project: Project, name: str) -> tuple[tuple[Pin, ...], tuple[str, .
 
 
 def _of_run(runs: Runs, flow: str, run: str) -> tuple[tuple[Pin, ...], tuple[str, ...]]:
-    recorded: dict[str, Any] = {}
-    for store in runs.task_stores(runs.run(flow, run)):
-        recorded = plain(store, "_graph_info") or {}
-        if recorded:
-            break
+    recorded: dict[str, Any] = runs.parameters(runs.run(flow, run))[0] or {}
     steps = recorded.get("steps", {})
     return recorded_pins(recorded), tuple(steps)

@@ -6,31 +6,27 @@ pickled (the graph, foreach stacks) is read by an unpickler that knows plain val
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from kit import internals
-from kit.errors import ArtifactError, NotFoundError, did_you_mean
+from kit.errors import NotFoundError, did_you_mean
 from kit.listing import (
     PARAMETERS_STEP,
     life,
     own_artifact,
     pickles,
     read_tasks,
-    run_record,
-    run_records,
     status_of_run,
     steps_of,
 )
+from kit.metadata import run_record, run_records
 from kit.model import (
     OWN_ARTIFACTS,
     ArtifactInfo,
     Graph,
     GraphNode,
-    Pathspec,
     RunInfo,
     Status,
     StepInfo,
@@ -40,15 +36,14 @@ from kit.model import (
 from kit.project import Project
 from kit.records import plain_value
 from kit.scope import MINE, Scope, current_namespace
-from kit.stores import Store, Stores
+from kit.stores import Store
+from kit.taskstores import MAX_KEPT_STEPS, TaskStores
 from kit.views.graph import ordered
 
 __all__ = ["MINE", "PARAMETERS_STEP", "Runs", "Scope", "Store", "current_namespace"]
 
-MAX_KEPT_STEPS = 32  # of runs that have succeeded
 
-
-class Runs(Stores):
+class Runs(TaskStores):
     """The recorded runs of a project, in every datastore that it may have written to.
 
     Args:
@@ -59,7 +54,6 @@ class Runs(Stores):
         super().__init__(project)
         self.join_orders: dict[str, tuple[str, ...]] = {}  # of joins of branches, found out by replaying them
         self._ended: dict[tuple[str, str, str], RunInfo] = {}  # runs that have succeeded: only their tags may change
-        self._complete: dict[tuple[str, str, str, str | None], list[Any]] = {}
         self._listed: dict[tuple[str, str, str, str | None], tuple[TaskInfo, ...]] = {}
 
     # ------------------------------------------------------------------ list
@@ -67,9 +61,8 @@ class Runs(Stores):
     def flows(self) -> tuple[str, ...]:
         """Name the flows that have been run, sorted."""
         found: set[str] = set()
-        for store in self.stores:
-            with self.reading(store) as provider:
-                found |= {flow["flow_id"] for flow in provider.get_object("root", "flow", {}, None) or ()}
+        for source in self.sources:
+            found |= {flow["flow_id"] for flow in source.records.get_object("root", "flow", {}, None) or ()}
         return tuple(sorted(found))
 
     def runs(
@@ -119,9 +112,9 @@ class Runs(Stores):
 
     def _rows(self, flow: str) -> list[tuple[dict[str, Any], Store]]:
         found = []
-        for store in self.stores:
-            with self.reading(store) as provider:
-                found += [(run, store) for run in run_records(provider, flow) if "ts_epoch" in run]
+        for source in self.sources:
+            dated = [run for run in run_records(source.records, flow) if "ts_epoch" in run]
+            found += [(run, self.home(source, flow, _run_id(run))) for run in dated]
         return sorted(found, key=lambda row: float(row[0]["ts_epoch"]), reverse=True)
 
     def run(self, flow: str, run_id: str) -> RunInfo:
@@ -130,11 +123,10 @@ class Runs(Stores):
         Raises:
             NotFoundError: There is no such run.
         """
-        for store in self.stores:
-            with self.reading(store) as provider:
-                run = run_record(provider, flow, run_id)
+        for source in self.sources:
+            run = run_record(source.records, flow, run_id)
             if run:
-                return self._run_info(flow, run, store)
+                return self._run_info(flow, run, self.home(source, flow, run_id))
         known = self.ids(flow)
         if known:
             raise NotFoundError(f"{flow} has no run {run_id}.", did_you_mean(run_id, known, f"runs of {flow}"))
@@ -196,10 +188,10 @@ class Runs(Stores):
         key = (run.store, run.flow, run.id, step)
         if key in self._listed and task is None:
             return self._listed[key]
-        with self.opened(run.store) as (storage, provider):
-            steps = [step] if step else steps_of(storage, run.flow, run.id, provider)
-            steps = [name for name in steps if name != PARAMETERS_STEP]
-            found = tuple(read_tasks(storage, run.flow, run.id, steps, task, provider))
+        storage, records = self.opened(run.store)
+        steps = [step] if step else steps_of(storage, run.flow, run.id, records)
+        steps = [name for name in steps if name != PARAMETERS_STEP]
+        found = tuple(read_tasks(storage, run.flow, run.id, steps, task, records))
         tasks = tuple(sorted((self._placed(run, info) for info in found), key=_order))
         if run.status == "succeeded" and step is not None and task is None:
             while len(self._listed) >= MAX_KEPT_STEPS:
@@ -215,9 +207,9 @@ class Runs(Stores):
 
     def parameters(self, run: RunInfo) -> tuple[Any, tuple[ArtifactInfo, ...]]:
         """Give what Metaflow recorded before the first step: the graph, and Parameters and constants."""
-        with self.opened(run.store) as (storage, provider):
-            graph = own_artifact(storage, run.flow, run.id, PARAMETERS_STEP, "_graph_info", provider=provider)
-            tasks = tuple(read_tasks(storage, run.flow, run.id, [PARAMETERS_STEP], provider=provider))
+        storage, records = self.opened(run.store)
+        graph = own_artifact(storage, run.flow, run.id, PARAMETERS_STEP, "_graph_info", provider=records)
+        tasks = tuple(read_tasks(storage, run.flow, run.id, [PARAMETERS_STEP], provider=records))
         return graph, tuple(info for task in tasks for info in task.artifacts if info.name not in OWN_ARTIFACTS)
 
     def step_names(self, run: RunInfo) -> list[str]:
@@ -237,67 +229,6 @@ class Runs(Stores):
         ((_, content),) = pickles(self.storage(run.store), run.flow, [info.sha])
         return plain_value(content)
 
-    def load(self, pathspec: Pathspec, names: Sequence[str], store: str) -> dict[str, Any]:
-        """Unpickle artifacts of one task. The caller puts the project's modules in reach.
-
-        Args:
-            pathspec: The address of the task.
-            names: The artifacts' names.
-            store: The datastore's root.
-
-        Raises:
-            ArtifactError: The datastore does not give one of them.
-        """
-        ds = self.task_store(pathspec, store)
-        try:
-            return dict(ds.load_artifacts(names))
-        except (internals.DataException, OSError, EOFError) as error:
-            raise ArtifactError(
-                f"{pathspec} has an artifact that cannot be read ({', '.join(names)}): {error}",
-                "Its data is missing or damaged in the datastore; run the step again.",
-            ) from error
-
-    def task_store(self, pathspec: Pathspec, store: str) -> Any:
-        """Open the datastore of one task at its last attempt (Metaflow's TaskDataStore)."""
-        return self.datastore(pathspec.flow, store).get_task_datastore(
-            pathspec.run, pathspec.step, pathspec.task, allow_not_done=True
-        )
-
-    def metadata(self, pathspec: Pathspec, store: str) -> dict[str, str]:
-        """Read the metadata that Metaflow recorded for a task: the latest value of each field."""
-        rows: list[dict[str, Any]] = []
-        for known in [known for known in self.stores if known.root == store] or [self._store(store)]:
-            with self.reading(known) as provider:
-                rows += provider.get_object("task", "metadata", {}, None, *str(pathspec).split("/")) or ()
-        return {row["field_name"]: row["value"] for row in sorted(rows, key=lambda row: row["ts_epoch"])}
-
-    def _done_at(self, pathspec: Pathspec, store: Store) -> float:
-        """Give the time at which a task was done, in seconds since the epoch; 0 where its metadata says nothing."""
-        with self.reading(store) as provider:
-            rows = provider.get_object("task", "metadata", {}, None, *str(pathspec).split("/")) or ()
-        return max((row["ts_epoch"] / 1000 for row in rows if row["field_name"] == "attempt-done"), default=0.0)
-
-    def task_stores(self, run: RunInfo, step: str | None = None, task: str | None = None) -> list[Any]:
-        """Open the datastores of a run's tasks, each at its last attempt (Metaflow's TaskDataStore).
-
-        Args:
-            run: The run.
-            step: Only this step; all by default.
-            task: Only this task of the step; the others are not read.
-        """
-        key = (run.store, run.flow, run.id, step)
-        if key in self._complete and task is None:
-            return self._complete[key]
-        datastore = self.datastore(run.flow, run.store)
-        if task is not None:
-            return list(datastore.get_task_datastores(pathspecs=[f"{run.id}/{step}/{task}"], allow_not_done=True))
-        found = list(datastore.get_task_datastores(run.id, steps=[step] if step else None, allow_not_done=True))
-        if run.status == "succeeded" and step is not None:  # its records do not change any more
-            while len(self._complete) >= MAX_KEPT_STEPS:
-                del self._complete[next(iter(self._complete))]
-            self._complete[key] = found
-        return found
-
     def _placed(self, run: RunInfo, info: TaskInfo) -> TaskInfo:
         """Find the place of a task in its foreachs; of one that was killed, without artifacts, its metadata tells."""
         if info.artifacts or info.index or info.status != "running":
@@ -309,10 +240,14 @@ class Runs(Stores):
         run_id, created = _run_id(run), run["ts_epoch"] / 1000
         known = self._ended.get((store.root, flow, run_id))
         if known is not None:
-            return replace(known, tags=tuple(sorted(run.get("tags", ()))))
-        with self.opened(store) as (storage, provider):
-            status, last = status_of_run(storage, flow, run_id, provider)
-        ended = max((task.ended or self._done_at(task.pathspec, store) for task in last), default=0.0)
+            return replace(known, tags=tuple(sorted(run.get("tags") or ())))
+        storage, records = self.opened(store)
+        status, last = status_of_run(storage, flow, run_id, records)
+        if status == "running" and not steps_of(storage, flow, run_id):
+            other = self.strange(store, flow, run_id)
+            if other is not None:
+                return self._run_info(flow, run, other)
+        ended = max((task.ended or self.done_at(task.pathspec, store) for task in last), default=0.0)
         beat, alive = life(storage, flow, run) if status != "succeeded" else (None, None)
         info = RunInfo(
             flow=flow,
@@ -320,10 +255,10 @@ class Runs(Stores):
             status=status,
             created=datetime.fromtimestamp(created),
             user=run.get("user_name") or "",
-            tags=tuple(sorted(run.get("tags", ()))),
+            tags=tuple(sorted(run.get("tags") or ())),
             seconds=ended - created if ended else None,
             store=store.root,
-            system_tags=tuple(sorted(run.get("system_tags", ()))),
+            system_tags=tuple(sorted(run.get("system_tags") or ())),
             beat=datetime.fromtimestamp(beat) if beat else None,
             alive=alive,
         )
@@ -333,7 +268,7 @@ class Runs(Stores):
 
 
 def _tags(row: tuple[dict[str, Any], Store]) -> set[str]:
-    return {*row[0].get("tags", ()), *row[0].get("system_tags", ())}
+    return {*(row[0].get("tags") or ()), *(row[0].get("system_tags") or ())}
 
 
 def _run_id(run: dict[str, Any]) -> str:

@@ -14,8 +14,9 @@ MAX_LINES = 400
 LAYERS = (
     {"annotations", "blame", "errors", "model", "internals"},
     {"words", "flowscan", "records", "requirements", "interpreters", "installed", "views", "kernels", "processes"},
-    {"project", "installer", "flowfile", "foreach", "listing", "scope", "runlog", "runwords"},
+    {"project", "installer", "flowfile", "foreach", "listing", "metadata", "scope", "runlog", "runwords"},
     {"preflight", "envs", "stores", "testmode"},
+    {"taskstores"},
     {"runs", "deps", "pins", "locks", "reload"},
     {"resolve", "lineage", "flowrun", "stepenvs", "details", "loading", "rundiff"},
     {"gather"},

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import ModuleType
@@ -18,11 +18,12 @@ from typing import Any
 from kit import internals
 from kit.errors import ReplayError
 from kit.flowfile import as_script
+from kit.metadata import pointed_at
 from kit.model import RunInfo, StepResult, TaskInfo
 from kit.replay.card import FRAME_LIMIT, Card, card_key
 from kit.replay.cardtask import CardTask
 from kit.replay.process import preserved
-from kit.runs import Runs, Store
+from kit.runs import Runs
 
 __all__ = ["CardSource", "ReplayedCard", "ReplayedCards", "collected", "no_card_process"]
 
@@ -250,9 +251,8 @@ class _Renderer:
     @contextmanager
     def _process(self) -> Iterator[None]:
         """Be for a while the process that renders a card: `__main__` is the flow file, every namespace is read."""
-        runs, root = self.source.runs, self.source.run.store
-        store = next((one for one in runs.stores if one.root == root), Store("local", root))
-        with preserved(), as_script(self.source.module), runs.reading(store):
+        folder = self.source.runs.folder_of(self.source.run)  # Metaflow's client, which a card may ask, reads there
+        with preserved(), as_script(self.source.module), pointed_at(folder) if folder else nullcontext():
             internals.client_core.current_namespace = None
             yield
 

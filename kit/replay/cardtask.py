@@ -271,8 +271,7 @@ class _Run(_Recorded):
 
     @cached_property
     def _parameters(self) -> _Step | None:
-        datastore = self._runs.datastore(self._run.flow, self._run.store)
-        for ds in datastore.get_task_datastores(self._run.id, steps=[PARAMETERS_STEP], allow_not_done=True):
+        for ds in self._runs.task_stores(self._run, PARAMETERS_STEP):
             step = _Step(f"{self.pathspec}/{PARAMETERS_STEP}", self, None)
             step.task = _ParametersTask(ds, step, self._replayed)
             return step

@@ -142,7 +142,7 @@ def virtual_job(run: RunInfo, step: str, place: Place, task: str) -> Job:
 
 def new_ids(runs: Runs, run: RunInfo) -> Iterator[str]:
     """Number the tasks that a recorded run does not have, after those that it has; nothing is read before the first."""
-    known = [int(ds.task_id) for ds in runs.task_stores(run) if ds.task_id.isdigit()]
+    known = [int(task) for task in runs.task_ids(run) if task.isdigit()]
     yield from map(str, count(max(known, default=0) + 1))
 
 

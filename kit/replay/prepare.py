@@ -176,9 +176,8 @@ class Prepared:
 
     def _metadata(self) -> type[Any]:
         run = self.job.run
-        with self.runs.reading(self.runs.stores[0]) as provider:
-            info = str(Path(run.store).parent) if provider.TYPE == "local" else provider.INFO
-        return null_metadata(provider, info)
+        provider = self.runs.provider
+        return null_metadata(provider, str(Path(run.store).parent) if provider.TYPE == "local" else provider.INFO)
 
     def _unbounded_context(self) -> str | None:
         """Say what Metaflow's launcher calls the task in an unbounded foreach: its control task, or another."""
