@@ -17,6 +17,17 @@ __all__ = ["Folders", "Served", "pointed_at", "run_record", "run_records"]
 TIMEOUT = (5, 60)  # seconds to connect, and for an answer to begin: Metaflow's own requests wait for ever
 DOWN = 500  # an answer from here on is no answer
 
+REASONS = {  # what requests says in the middle of many words
+    "timed out": "nothing comes from there",
+    "refused": "connection refused",
+    "Remote end closed": "it hangs up",
+    "reset by peer": "it hangs up",
+    "Name or service not known": "there is no such host",
+    "name resolution": "there is no such host",
+    "nodename nor servname": "there is no such host",
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is not trusted",
+}
+
 
 @contextmanager
 def pointed_at(folder: str) -> Iterator[Any]:
@@ -123,12 +134,7 @@ def _prompt(provider: Any) -> Any:
 
 def _reason(error: BaseException) -> str:
     text = str(error)
-    if "timed out" in text:
-        return "nothing comes from there"
-    for known in ("refused", "Name or service not known", "nodename nor servname", "name resolution", "certificate"):
-        if known in text:
-            return "connection refused" if known == "refused" else f"its address fails ({known})"
-    return type(error).__name__
+    return next((said for sign, said in REASONS.items() if sign in text), type(error).__name__)
 
 
 def _silent(provider: Any, error: BaseException) -> StoreError:
