@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import io
 import pickle
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import IO, Any
 
 from kit import flowfile
 from kit.errors import ArtifactError, KitError
@@ -20,6 +21,8 @@ from kit.taskstores import missing
 __all__ = ["load", "load_many"]
 
 AT_ONCE = 1000  # artifacts whose pickles are held while they are loaded
+HELD = 64_000_000  # bytes of them, by what is recorded of their sizes
+PART = 1 << 20  # bytes that are unpacked at a time
 LARGE = 8_000_000  # bytes: from here on, a pickle is read as a stream, so that it is not in memory beside its value
 
 
@@ -64,13 +67,25 @@ def load_many(
     """
     storage, found = runs.storage(store), []
     with flowfile.as_script(_FlowMain(runs, flow)):
-        for start in range(0, len(wanted), AT_ONCE):
-            part = wanted[start : start + AT_ONCE]
+        for part in _parts(wanted):
             small = [info.sha for _, info in part if info.size < LARGE and _pickled(info)]
             blobs = dict(pickles(storage, flow, small))
             for pathspec, info in part:
                 found.append((info, _value(runs, storage, pathspec, info, store, blobs)))
     return found
+
+
+def _parts(wanted: Sequence[tuple[Pathspec, ArtifactInfo]]) -> Iterator[Sequence[tuple[Pathspec, ArtifactInfo]]]:
+    """Split what is wanted into parts whose pickles fit into memory beside their values."""
+    start, size, shas = 0, 0, set[str]()
+    for end, (_, info) in enumerate(wanted):
+        more = info.size if info.sha not in shas and info.size < LARGE else 0
+        if end - start >= AT_ONCE or (size + more > HELD and end > start):
+            yield wanted[start:end]
+            start, size, shas = end, 0, set()
+        size += more
+        shas.add(info.sha)
+    yield wanted[start:]
 
 
 def _pickled(info: ArtifactInfo) -> bool:
@@ -109,6 +124,21 @@ def _value(
         ) from error
 
 
+class _Inflated(io.RawIOBase):
+    """Reads what is packed into the memory that it is to be in: gzip's own `readinto` makes a second copy first."""
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        self._unpacked = gzip.GzipFile(fileobj=packed)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        part = self._unpacked.read1(min(len(buffer), PART))
+        buffer[: len(part)] = part
+        return len(part)
+
+
 def _path(storage: Any, pathspec: Pathspec, info: ArtifactInfo) -> str:
     return str(storage.path_join(pathspec.flow, "data", info.sha[:2], info.sha))
 
@@ -121,5 +151,5 @@ def _streamed(storage: Any, pathspec: Pathspec, info: ArtifactInfo) -> Any:
             with open(file, "rb") as raw:
                 packed = raw.read(2) == b"\x1f\x8b"
                 raw.seek(0)
-                return pickle.load(gzip.open(raw) if packed else raw)  # noqa: S301
+                return pickle.load(io.BufferedReader(_Inflated(raw)) if packed else raw)  # noqa: S301
     raise missing(pathspec, info.name, storage.full_uri(_path(storage, pathspec, info)))

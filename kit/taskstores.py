@@ -81,9 +81,12 @@ class TaskStores(Stores):
         try:
             return dict(ds.load_artifacts(names))
         except (internals.DataException, OSError, EOFError) as error:
+            unknown = "deserializer" in str(error)
             raise ArtifactError(
                 f"{pathspec} has an artifact that cannot be read ({', '.join(names)}): {error}",
-                "Its data is missing or damaged in the datastore; run the step again.",
+                "Install the Metaflow extension whose serializer wrote it."
+                if unknown
+                else "Its data is missing or damaged in the datastore; run the step again.",
             ) from error
 
     def metadata(self, pathspec: Pathspec, store: str) -> dict[str, str]:

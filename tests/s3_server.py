@@ -21,12 +21,14 @@ class Delayed:
     def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
         self.application, self.seconds = application, 0.0
         self.now, self.most = 0, 0  # requests that are being answered, and the most of them at a time
+        self.asked: list[str] = []  # the paths of all requests
         self._lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         with self._lock:
             self.now += 1
             self.most = max(self.most, self.now)
+            self.asked.append(environ["PATH_INFO"])
         try:
             time.sleep(self.seconds)
             return self.application(environ, start_response)

@@ -39,6 +39,14 @@ print("RESULT", json.dumps({
 }))
 """
 
+REPLAY = """
+import json
+import kit
+
+result = kit.run_step("ForeachFlow/outer_join")
+print("RESULT", json.dumps({"same": sorted(result.same), "changed": sorted(result.changed)}))
+"""
+
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str], Delayed]]:
@@ -56,9 +64,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, d
         yield root, environ, delayed
 
 
-def look(root: Path, environ: dict[str, str]) -> dict[str, Any]:
+def look(root: Path, environ: dict[str, str], code: str = LOOK) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-c", LOOK],
+        [sys.executable, "-c", code],
         cwd=root,
         env={**os.environ, **environ},
         capture_output=True,
@@ -95,3 +103,15 @@ def test_many_small_objects_are_read_together_where_each_has_to_be_waited_for(
     finally:
         delayed.seconds = 0.0
     assert delayed.most >= 4
+
+
+def test_a_replay_asks_for_two_files_a_task_and_for_each_once(
+    recorded: tuple[Path, dict[str, str], Delayed],
+) -> None:
+    root, environ, delayed = recorded
+    before = len(delayed.asked)
+    assert look(root, environ, REPLAY) == {"same": ["name", "names"], "changed": []}
+    asked = [path.rpartition("/ForeachFlow/")[2] for path in delayed.asked[before:]]
+    tasks = [path for path in asked if path.endswith((".data.json", ".attempt.json", ".DONE.lock"))]
+    assert {path.rpartition("/")[2] for path in tasks} == {"0.data.json", "1.attempt.json"}
+    assert len(tasks) - len(set(tasks)) <= 2  # the Parameters: for the graph, and for the step
