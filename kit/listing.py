@@ -18,7 +18,7 @@ from typing import Any
 
 from kit import internals
 from kit.model import ArtifactInfo, Pathspec, Status, TaskInfo
-from kit.records import plain_value, status_by, type_name
+from kit.records import RECENT, plain_value, status_by, type_name
 
 __all__ = [
     "PARAMETERS_STEP",
@@ -83,7 +83,12 @@ def pickles(storage: Any, flow: str, shas: Iterable[str]) -> Iterator[tuple[str,
         flow: The name of the flow.
         shas: The addresses.
     """
-    paths = {storage.path_join(flow, "data", sha[:2], sha): sha for sha in dict.fromkeys(shas)}
+    wanted = list(dict.fromkeys(shas))
+    if storage.TYPE != "local":  # where each has to be waited for, those that were read last are kept
+        kept = {sha: blob for sha in wanted if (blob := RECENT.load_key(sha)) is not None}
+        yield from kept.items()
+        wanted = [sha for sha in wanted if sha not in kept]
+    paths = {storage.path_join(flow, "data", sha[:2], sha): sha for sha in wanted}
     for path, content in fetch(storage, list(paths)):
         sha = paths[path]
         if content is not None and content[:2] == b"\x1f\x8b":
@@ -91,6 +96,8 @@ def pickles(storage: Any, flow: str, shas: Iterable[str]) -> Iterator[tuple[str,
                 content = gzip.decompress(content)
             except (OSError, EOFError):
                 content = None
+        if content is not None and storage.TYPE != "local":
+            RECENT.store_key(sha, content)
         yield sha, content
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from kit import internals
 from kit.model import Status
 
-__all__ = ["RecentBlobs", "plain", "plain_value", "sha_of", "status_by", "status_of", "type_name"]
+__all__ = ["RECENT", "RecentBlobs", "plain", "plain_value", "sha_of", "status_by", "status_of", "type_name"]
 
 FALSE_SHAS = frozenset(hashlib.sha1(pickle.dumps(False, protocol)).hexdigest() for protocol in range(6))  # noqa: S324
 TRUE_SHAS = frozenset(hashlib.sha1(pickle.dumps(True, protocol)).hexdigest() for protocol in range(6))  # noqa: S324
@@ -54,6 +54,9 @@ class RecentBlobs:
         self._size += len(blob)
         while self._size > self._limit:
             self._size -= len(self._blobs.popitem(last=False)[1])
+
+
+RECENT = RecentBlobs(64_000_000)  # so that a step that is replayed again and again reads its inputs once
 
 
 class _PlainUnpickler(pickle.Unpickler):

@@ -10,11 +10,9 @@ from kit import internals
 from kit.metadata import Folders, Served
 from kit.model import RunInfo
 from kit.project import Project
-from kit.records import RecentBlobs
+from kit.records import RECENT
 
 __all__ = ["Source", "Store", "Stores"]
-
-RECENT = RecentBlobs(64_000_000)  # so that a step that is replayed again and again reads its inputs once
 
 
 @dataclass(frozen=True)

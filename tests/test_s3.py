@@ -47,6 +47,14 @@ result = kit.run_step("ForeachFlow/outer_join")
 print("RESULT", json.dumps({"same": sorted(result.same), "changed": sorted(result.changed)}))
 """
 
+GATHER = """
+import json
+import kit
+
+kit.artifacts("ForeachFlow").gather("name_of_task")
+print("RESULT", json.dumps({"rows": len(kit.artifacts("ForeachFlow").gather("name_of_task"))}))
+"""
+
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str], Delayed]]:
@@ -115,3 +123,12 @@ def test_a_replay_asks_for_two_files_a_task_and_for_each_once(
     tasks = [path for path in asked if path.endswith((".data.json", ".attempt.json", ".DONE.lock"))]
     assert {path.rpartition("/")[2] for path in tasks} == {"0.data.json", "1.attempt.json"}
     assert len(tasks) - len(set(tasks)) <= 2  # the Parameters: for the graph, and for the step
+
+
+def test_what_was_gathered_a_moment_ago_is_not_fetched_again(recorded: tuple[Path, dict[str, str], Delayed]) -> None:
+    root, environ, delayed = recorded
+    before = len(delayed.asked)
+    assert look(root, environ, GATHER) == {"rows": 6}
+    pickles = [path for path in delayed.asked[before:] if "/ForeachFlow/data/" in path]
+    assert pickles
+    assert len(pickles) == len(set(pickles))
