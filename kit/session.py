@@ -131,7 +131,7 @@ def artifacts(
     pathspec: str,
     *,
     successful: bool = False,
-    tags: Sequence[str] = (),
+    tags: str | Sequence[str] = (),
     namespace: str = "",
     all_namespaces: bool = False,
 ) -> ArtifactTable:
@@ -152,7 +152,7 @@ def artifacts(
         NotFoundError: There is no such flow, run, step or task.
     """
     here = session()
-    scope = Scope(tuple(tags), namespace, all_namespaces)
+    scope = Scope(_texts(tags), namespace, all_namespaces)
     return ArtifactTable(here.runs, here.resolve(pathspec, successful, scope))
 
 
@@ -219,8 +219,8 @@ def run_flow(
     parameters: Mapping[str, Any] | None = None,
     *,
     test: bool = False,
-    tags: Sequence[str] = (),
-    decorators: Sequence[str] = (),
+    tags: str | Sequence[str] = (),
+    decorators: str | Sequence[str] = (),
     environment: str = "",
     resume: bool | str = False,
     background: bool = False,
@@ -250,8 +250,13 @@ def run_flow(
     words = tuple(word for name, value in (parameters or {}).items() for word in (f"--{name}", parameter_word(value)))
     step = resume if isinstance(resume, str) else "" if resume else None
     here = session()
-    run = here.start(flow, RunRequest(words, test, tuple(tags), tuple(decorators), environment, step))
+    run = here.start(flow, RunRequest(words, test, _texts(tags), _texts(decorators), environment, step))
     if background:
         return run
     with here.following(run):
         return run.wait()
+
+
+def _texts(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Take one text for a list of one: a text is a sequence too, of letters."""
+    return (given,) if isinstance(given, str) else tuple(given)
