@@ -139,7 +139,7 @@ def lock_environments(flow: str) -> None:
     """Write the resolved pins of FLOW's steps beside its file: runs with --environment=pypi-uv then use these."""
     from kit import envs, flowfile, locks, stepenvs
 
-    loaded = flowfile.load(find_project().flow(flow))
+    loaded = flowfile.read(find_project().flow(flow))
     specs = stepenvs.asked(loaded)
     built = envs.build_all(specs, say=click.echo)
     path = locks.write(loaded.info.file, {step: (spec, built[step]) for step, spec in specs.items()})

@@ -21,11 +21,12 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from kit import internals
+from kit.absent import missing_module, standing_in
 from kit.blame import blame, is_users
 from kit.errors import FlowFileError, KitError
 from kit.model import FlowInfo
 
-__all__ = ["LoadedFlow", "as_script", "forget_strangers", "load", "load_cached"]
+__all__ = ["LoadedFlow", "as_script", "forget_strangers", "load", "load_cached", "read"]
 
 # Named tuples that Metaflow puts into the `__main__` of every process that imports it.
 MAIN_NAMES = ("ForeachFrame", "S3GetObject", "S3PutObject", "RangeInfo")
@@ -102,6 +103,30 @@ def load(info: FlowInfo) -> LoadedFlow:
             f"{info.file} no longer defines {info.name}.", "Give the class its name back, or name another flow."
         )
     return LoadedFlow(info, module, cls, _digest(content), content.decode("utf-8", "replace"))
+
+
+def read(info: FlowInfo) -> LoadedFlow:
+    """Execute a flow file as `load` does, also where this interpreter lacks packages that it imports.
+
+    Stand-ins take their places: the class, its graph, its Parameters and decorators are as they are, its steps are not
+    to be run.
+
+    Args:
+        info: The flow.
+
+    Raises:
+        FlowFileError: As `load` does, but not for a module that is missing.
+    """
+    missing: list[str] = []
+    while True:
+        with _loading, standing_in(missing):
+            try:
+                return load(info)
+            except FlowFileError as error:
+                name = missing_module(error.__cause__)
+                if name is None or name in missing:
+                    raise
+                missing.append(name)
 
 
 _cache: dict[tuple[str, str], LoadedFlow] = {}

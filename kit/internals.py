@@ -28,6 +28,7 @@ NAMES: dict[str, tuple[str, str]] = {
     "FlowMutator": ("metaflow.user_decorators.user_flow_decorator", "FlowMutator"),
     "FlowStateItems": ("metaflow.flowspec", "FlowStateItems"),
     "ForeachFrame": ("metaflow.tuple_util", "ForeachFrame"),
+    "IncludedFile": ("metaflow.includefile", "IncludedFile"),
     "IncludeFile": ("metaflow.includefile", "IncludeFile"),
     "LOGGING_SIDECARS": ("metaflow.plugins", "LOGGING_SIDECARS"),
     "LocalMetadataProvider": ("metaflow.plugins.metadata_providers.local", "LocalMetadataProvider"),

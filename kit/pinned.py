@@ -125,7 +125,7 @@ def _refuse_conflicts(found: Sequence[Pin]) -> None:
 
 
 def _of_file(project: Project, name: str) -> tuple[tuple[Pin, ...], tuple[str, ...]]:
-    loaded = flowfile.load(project.flow(name))
+    loaded = flowfile.read(project.flow(name))  # what it imports may be what is to be installed
     return pins(loaded), tuple(loaded.info.steps)
 
 

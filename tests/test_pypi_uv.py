@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import traceback
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from support import USER, run_flow, write_files
 from wheel_folder import make_index
 
 import kit
-from kit import envs, installer, interpreters
-from kit.errors import ReplayError, RequirementError
+from kit import envs, installer, interpreters, session
+from kit.errors import NotFoundError, ReplayError, RequirementError
+from kit.replay import Body, Request
 from kit.replay.placeholder import Placeholder
 
 pytestmark = pytest.mark.flow
@@ -224,7 +226,8 @@ def test_an_artifact_whose_class_is_not_here_is_a_named_placeholder(project, run
 def test_an_exception_comes_back_with_its_traceback(project, run):
     with pytest.raises(ValueError, match="no such number") as caught:
         kit.run_step(f"{run}/new", {"n": 14}, isolated=True)
-    assert 'raise ValueError("no such number")' in str(caught.value.__cause__)
+    last = traceback.extract_tb(caught.value.__traceback__)[-1]
+    assert (last.name, last.line) == ("new", 'raise ValueError("no such number")')
     with pytest.raises(ReplayError, match="failed in its environment: Odd: unlucky") as told:
         kit.run_step(f"{run}/new", {"n": 13}, isolated=True)
     assert told.value.details.splitlines()[1].endswith("in new")
@@ -233,6 +236,48 @@ def test_an_exception_comes_back_with_its_traceback(project, run):
 def test_a_step_without_pins_has_no_environment_to_be_replayed_in(project, run):
     with pytest.raises(ReplayError, match="start pins no packages"):
         kit.run_step(f"{run}/start", isolated=True)
+
+
+def test_an_isolated_replay_goes_on_to_later_steps_each_where_it_belongs(project, run):
+    done = kit.run_step(f"{run}/old", {"n": 5}, isolated=True, to="end")
+    assert done.step == "end"
+    assert done.artifacts["both"] == "1.0 and 2.0"
+    assert done.artifacts["doubled"] == 10
+    assert isinstance(done.artifacts["thing"], Placeholder)
+    steps = {name.split("/")[2]: result for name, result in done.downstream.results.items()}
+    assert list(steps) == ["old", "new", "end"]
+    assert steps["new"].changed == {"n", "doubled", "thing"}
+    assert any("environment" in note for note in steps["new"].notes)
+    assert not steps["end"].notes
+
+
+def test_a_cell_stands_in_for_the_body_of_a_step_in_its_environment(project, run):
+    here = session.session()
+    body = Body("import alpha\nself.version = alpha.VERSION + '!'\n", "a-cell", 3)
+    request = Request(isolated=True, body=body)
+    done = here.run_step(f"{run}/old", request).result
+    assert (done.artifacts["version"], done.next_steps) == ("1.0!", ("new",))
+    failing = Request(isolated=True, body=Body("x = 1\nraise KeyError(x)\n", "a-cell", 3))
+    with pytest.raises(KeyError) as caught:
+        here.run_step(f"{run}/old", failing)
+    last = traceback.extract_tb(caught.value.__traceback__)[-1]
+    assert (last.filename, last.lineno, last.name) == ("a-cell", 5, "old")
+
+
+def test_a_step_runs_in_its_environment_on_inputs_that_are_made_up(project):
+    done = kit.run_step("PinFlow/old", inputs={"n": 8}, isolated=True)
+    assert (done.artifacts["doubled"], done.artifacts["version"], done.same) == (16, "1.0", None)
+
+
+def test_the_cards_of_an_isolated_replay_are_shown_together_as_those_of_any_replay(project, run):
+    cards = kit.run_step(f"{run}/old", isolated=True).cards
+    assert "card of type blank" in repr(cards)
+    assert "doubled" in cards._repr_html_()
+
+
+def test_an_input_that_no_step_has_is_refused_before_anything_runs(project, run):
+    with pytest.raises(NotFoundError, match="no input artifact or parameter m"):
+        kit.run_step(f"{run}/old", {"m": 1}, isolated=True)
 
 
 # ------------------------------------------------------------------ the code package

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import io
 import linecache
-import textwrap
 import tokenize
 from dataclasses import dataclass
 from types import CodeType
@@ -13,6 +12,7 @@ from typing import Any
 
 from kit.errors import ReplayError
 from kit.flowfile import LoadedFlow
+from kit.replay.cell_code import replace_code
 
 __all__ = ["Body", "body_of", "names_of", "put"]
 
@@ -94,31 +94,9 @@ def put(loaded: LoadedFlow, step: str, body: Body) -> None:
         SyntaxError: The source does not parse, at its own line.
         ReplayError: It needs what only the flow file's class statement gives it.
     """
-    function = loaded.function(step)
-    before = function.__code__
-    statements = ast.parse("\n" * body.line + body.source, body.filename).body or [ast.Pass()]
-    arguments = before.co_varnames[: before.co_argcount]
-    if before.co_freevars:  # code takes the place of other code only with the same free names
-        dead = ast.parse(f"if False:\n    {', '.join(before.co_freevars)}").body
-        statements = [*dead, *statements]
-    maker = ast.parse(
-        textwrap.dedent(f"""
-        def maker():
-            {" = ".join([*before.co_freevars, "None"])}
-            def {function.__name__}({", ".join(arguments)}):
-                pass
-        """)
-    )
-    maker.body[0].body[1].body = statements  # type: ignore[attr-defined]
-    code = compile(ast.fix_missing_locations(maker), body.filename, "exec", dont_inherit=True)
-    made = _inner(_inner(code, "maker"), function.__name__)
     try:
-        function.__code__ = made
+        replace_code(loaded.function(step), body.source, body.filename, body.line)
     except ValueError as error:
         raise ReplayError(
             f"The cell cannot stand in for {step}: {error}.", "Leave out super(), or write super(Flow, self)."
         ) from error
-
-
-def _inner(code: CodeType, name: str) -> CodeType:
-    return next(const for const in code.co_consts if isinstance(const, CodeType) and const.co_name == name)

@@ -68,6 +68,10 @@ class Card(Sequence[Any]):
     def __len__(self) -> int:
         return len(self.components)
 
+    def _repr_html_(self) -> str:
+        """Draw it for a notebook."""
+        raise NotImplementedError
+
     def _label(self) -> str:
         named = f"card {self.id}" if self.id and self.id != self.type else "card"
         return f"{named} of type {self.type}"

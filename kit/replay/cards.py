@@ -88,17 +88,17 @@ def collected(source: CardSource) -> ReplayedCards:
     return ReplayedCards(found)
 
 
-class ReplayedCards(Mapping[str, "ReplayedCard"]):
+class ReplayedCards(Mapping[str, Card]):
     """The cards of a replayed step, by id; a notebook shows them all.
 
     Args:
         cards: The cards by id.
     """
 
-    def __init__(self, cards: dict[str, ReplayedCard]) -> None:
+    def __init__(self, cards: Mapping[str, Card]) -> None:
         self._cards = cards
 
-    def __getitem__(self, card_id: str) -> ReplayedCard:
+    def __getitem__(self, card_id: str) -> Card:
         return self._cards[card_id]
 
     def __iter__(self) -> Iterator[str]:

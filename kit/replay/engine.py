@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from kit import flowfile, internals
-from kit.errors import ReplayError, did_you_mean
+from kit.errors import FlowFileError, ReplayError, did_you_mean
 from kit.flowfile import LoadedFlow
 from kit.model import Pathspec, StepResult, TaskInfo
+from kit.pins import pins
 from kit.replay.cards import CardSource, collected, no_card_process
 from kit.replay.frames import calling_user_code
 from kit.replay.job import Job
@@ -48,13 +49,27 @@ class Replay:
     output: Any
 
 
-def load(runs: Runs, flow: str, step: str) -> LoadedFlow:
+def load(runs: Runs, flow: str, step: str, *, only_read: bool = False) -> LoadedFlow:
     """Load the flow afresh, and make sure that it still has a step.
 
+    Args:
+        runs: The project's runs.
+        flow: The flow's name.
+        step: The step's name.
+        only_read: Whether it is run elsewhere, so that this process may lack what the file imports.
+
     Raises:
-        ReplayError: It has not.
+        FlowFileError: The file does not load.
+        ReplayError: It does not have the step.
     """
-    loaded = flowfile.load(runs.project.flow(flow))
+    info = runs.project.flow(flow)
+    try:
+        loaded = flowfile.read(info) if only_read else flowfile.load(info)
+    except FlowFileError as error:
+        if isinstance(error.__cause__, ModuleNotFoundError) and pins(flowfile.read(info)):
+            hint = f"Install what it pins: %mf_install_deps --flow {flow}. Or replay a step where it is: --isolated."
+            raise FlowFileError(error.message, hint, error.details) from error.__cause__
+        raise
     if not hasattr(getattr(loaded.cls, step, None), "is_step"):
         steps = [node.name for node in loaded.cls._graph]
         raise ReplayError(

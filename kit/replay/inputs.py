@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kit import internals
+from kit.errors import ReplayError
 from kit.replay.body import body_of, names_of
 from kit.replay.engine import bind
 from kit.replay.process import preserved
@@ -64,6 +65,11 @@ def step_inputs(runs: Runs, target: Target, request: Request) -> StepInputs:
     Raises:
         ReplayError: The step cannot be replayed.
     """
+    if request.isolated:
+        raise ReplayError(
+            "--inputs makes the step's body ready for this kernel, and --isolated is another process.",
+            "Leave one of them out; or start a kernel with the step's pins: %mf_install_deps --flow FLOW --isolated.",
+        )
     with preserved():
         job, loaded, settings, blobs, notes = chosen(runs, target, request)
         body, found = body_of(loaded, job.step), names_of(loaded, job.step)

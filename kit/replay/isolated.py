@@ -12,6 +12,7 @@ import os
 import pickle
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,18 +21,22 @@ from kit import envs, internals, stepenvs
 from kit.envs import Environment
 from kit.errors import ReplayError
 from kit.flowfile import LoadedFlow
-from kit.records import plain
-from kit.replay import isolated_task
+from kit.records import plain, type_name
+from kit.replay import cell_code, isolated_task
+from kit.replay.body import put
+from kit.replay.cards import ReplayedCards
 from kit.replay.engine import Replay, working_folder
 from kit.replay.flow_options import flow_options
 from kit.replay.isolated_cards import read_cards
+from kit.replay.isolated_failure import handled, raise_failure
 from kit.replay.job import Job
 from kit.replay.launch import run_task
-from kit.replay.mirror import mirror, override
+from kit.replay.mirror import give, mirror
+from kit.replay.mirror import given as given_keys
 from kit.replay.outcome import outcome
-from kit.replay.parameters import given
+from kit.replay.parameters import Included, default, given
 from kit.replay.placeholder import Placeholder
-from kit.replay.prepare import LEFT_OUT, Settings, attached, configs, retries
+from kit.replay.prepare import LEFT_OUT, Settings, attached, configs, constants_of, new_parameters, retries
 from kit.replay.stores import Blobs, ReplayFlowStore, ReplayStore
 from kit.replay.streams import teed
 from kit.runs import Runs
@@ -46,9 +51,10 @@ class IsolatedStore(ReplayStore):
         """Give artifacts by name."""
         for name in names:
             try:
-                yield from super().load_artifacts([name])
+                for key, value in super().load_artifacts([name]):
+                    yield key, value.decode(name) if isinstance(value, internals.IncludedFile) else value
             except Exception as error:  # whatever unpickling runs into
-                kind = str(self._info.get(name, {}).get("type", ""))
+                kind = type_name(self._info.get(name, {}))
                 yield name, Placeholder(name, kind, self._objects[name], f"{type(error).__name__}: {error}")
 
 
@@ -79,12 +85,13 @@ def replay_isolated(
         raise ReplayError(
             f"{job.step} pins no packages: it has no environment of its own.", "Replay it without --isolated."
         )
-    if not Path(job.run.store).is_absolute() or job.node is not None or settings.body is not None:
+    if job.node is not None or (job.unbounded and job.split in (None, -1)):
         raise ReplayError(
-            f"{job.origin} cannot be replayed in its environment: kit does so for steps as the flow file has them, "
-            "without @parallel, of runs in a local datastore.",
-            "Install the pins (%mf_install_deps --flow), or replay it with what is here: --unpinned.",
+            f"{job.origin} is one of the nodes of a @parallel step: kit starts no such nodes in their environment.",
+            "Replay it with what is here: --unpinned. Or run the flow with --environment=pypi-uv.",
         )
+    if settings.body is not None:
+        put(loaded, job.step, settings.body)  # what is wrong with it is told before anything is built
     environment = envs.build(specs[job.step], job.step)
     with tempfile.TemporaryDirectory(prefix="kit-isolated-") as folder:
         return _Isolated(runs, job, loaded, settings, blobs, Path(folder)).replay(environment, [*notes, *said])
@@ -103,6 +110,8 @@ class _Isolated:
         self.runner = SimpleNamespace(flow=loaded.cls(use_cli=False), raised=None)
         self._reader = ReplayFlowStore(job.run.flow, blobs, loaded.module, job.run.store, environment=None)
         self._left: Any = None
+        self._taken: set[str] = set()  # the keys of what it takes in
+        self._included: dict[str, str | bytes | None] = {}  # content that stands in for files
 
     @property
     def output(self) -> Any:
@@ -112,13 +121,19 @@ class _Isolated:
     def replay(self, environment: Environment, notes: list[str]) -> Replay:
         """Run the task, read what it left, and compare it."""
         __tracebackhide__ = True
-        mirror(Path(self.job.run.store), self.store, self.task)
-        self._override()
+        mirror(self._records(), self.store, self.task)
+        self._give_inputs()
         report_file = self.folder / "report.json"
+        body = self.settings.body
+        constants = constants_of(self.loaded, self.job, self.settings.overrides)
         request = {
             "flow_file": self.loaded.info.file,
             "arguments": self._arguments(),
             "report": str(report_file),
+            "step": self.job.step,
+            "body": None if body is None else asdict(body),
+            "cell_code": cell_code.__file__,
+            "constants": {name: base64.b64encode(pickle.dumps(value)).decode() for name, value in constants.items()},
             "runner": internals.NAMES["MetaflowTask"],
             "current": internals.NAMES["current"],
         }
@@ -129,11 +144,11 @@ class _Isolated:
             status = run_task(command, working_folder(self.runs, self.job.run.store), self._environ(environment))
         report = json.loads(report_file.read_text(encoding="utf-8")) if report_file.exists() else {}
         if status != 0:
-            self._raise(report, status, printed.stderr)
+            raise_failure(str(self.job.origin), report, status, printed.stderr)
         notes.append(f"It ran as a process of its own: Python {report['python']}, environment {environment.key}.")
         self._read_output()
-        self.runner.raised = _exception(report)
-        cards = read_cards(self.store, self.task, report["cards"])
+        self.runner.raised = handled(report)
+        cards = ReplayedCards(read_cards(self.store, self.task, report["cards"]))
         result = outcome(self, report.get("seconds", 0.0), printed, cards, notes)
         before = {} if len(self.job.inputs) > 1 else dict(self.job.inputs[0].items())
         assigned = [name for name, key in self.output.items() if name[0] != "_" and before.get(name) != key]
@@ -149,30 +164,62 @@ class _Isolated:
             self._reader, store.run_id, store.step_name, store.task_id, attempt=store.attempt, data_metadata=content
         )
 
+    def _records(self) -> Path:
+        """Give the local folder that has the run's metadata; one that is not there where a service has it."""
+        run = self.job.run
+        known = [store.records or store.root for store in self.runs.stores if store.root == run.store] or [run.store]
+        return next((path for path in map(Path, known) if (path / run.flow / run.id).is_dir()), Path(os.devnull))
+
+    def _give_inputs(self) -> None:
+        """Put what the task takes in into the mirror, where that is not what a local run has recorded."""
+        made = self._made()
+        flow, local = self.job.run.flow, self._local()
+        for store in self.job.inputs:
+            objects, info = dict(store._objects), dict(store._info)
+            for name, (key, about) in made.items():
+                objects[name], info[name] = key, about
+            live = [name for name, key in objects.items() if key in self.blobs.live]
+            if live:
+                raise ReplayError(
+                    f"{live[0]} cannot be pickled, so it cannot go to another process.", "Give a value that can be."
+                )
+            task, attempt = (flow, store.run_id, store.step_name, store.task_id), store.attempt or 0
+            if given_keys(self.store, task, attempt) != objects:
+                give(self.store, task, attempt, objects, info)
+            absent = [key for key in dict.fromkeys(objects.values()) if not self._blob(key).exists()]
+            local.ca_store.save_blobs(blob for _, blob in self.blobs.load_blobs(absent))
+            self._taken |= set(objects.values())
+
+    def _made(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Pickle what stands in for the inputs: what the user gives, and defaults of Parameters that are new."""
+        cls, overrides = self.loaded.cls, self.settings.overrides
+        parameters = dict(cls._get_parameters())
+        values = {name: given(parameters.get(name), value) for name, value in overrides.items()}
+        missing = new_parameters(cls, self.job, overrides)
+        if missing:
+            internals.parameters.set_parameter_context(cls.__name__, internals.echo_dev_null, self._reader, {})
+            with internals.parameters.flow_context(cls):
+                for parameter in missing.values():
+                    parameter.init(False)
+                values |= {name: default(parameter) for name, parameter in missing.items()}
+        for name, value in values.items():
+            if isinstance(value, Included):
+                self._included[name], values[name] = value.content, self._file(name, value.content)
+        return {name: self.blobs.put(name, value) for name, value in values.items()}
+
+    def _file(self, name: str, content: str | bytes | None) -> Any:
+        """Write a file's content where the other process finds it, as Metaflow's IncludedFile."""
+        if content is None:
+            return None
+        path = self.folder / f"included-{name}"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        address = {"type": "external", "url": f"local://{path}", "is_text": isinstance(content, str)}
+        return internals.IncludedFile({**address, "encoding": "utf-8"})
+
     def _local(self) -> Any:
         return internals.FlowDataStore(
             self.job.run.flow, environment=None, storage_impl=internals.LocalStorage, ds_root=str(self.store)
         )
-
-    def _override(self) -> None:
-        """Put the pickles of the overrides into the mirror."""
-        parameters = dict(self.loaded.cls._get_parameters())
-        made = {
-            name: self.blobs.put(name, given(parameters.get(name), value))
-            for name, value in self.settings.overrides.items()
-        }
-        for name, (key, _) in made.items():
-            if key in self.blobs.live:
-                raise ReplayError(
-                    f"{name} cannot be pickled, so it cannot go to another process.", "Give a value that can be."
-                )
-        if not made:
-            return
-        keys = [key for key, _ in made.values()]
-        self._local().ca_store.save_blobs([blob for _, blob in self.blobs.load_blobs(keys)])
-        for store in self.job.inputs:
-            task = (self.job.run.flow, store.run_id, store.step_name, store.task_id)
-            override(self.store, task, store.attempt, made)
 
     def _arguments(self) -> list[str]:
         """Write Metaflow's command line for one task, as its scheduler does (metaflow.runtime.CLIArgs)."""
@@ -237,51 +284,14 @@ class _Isolated:
         _, run, step, task = self.task
         local = self._local()
         left = local.get_task_datastore(run, step, task, attempt=self.attempt)
-        new = [key for key in dict(left.items()).values() if not self._blob(key).is_symlink()]
-        for key, blob in local.ca_store.load_blobs(dict.fromkeys(new)):
+        new = dict.fromkeys(key for _, key in left.items() if key not in self._taken)
+        for key, blob in local.ca_store.load_blobs(new):
             self.blobs.keep(key, blob)
+        for name, content in self._included.items():
+            left._objects[name], left._info[name] = self.blobs.put(name, content)
         self._left = self._opened(left)
         self.runner.flow._set_datastore(self.output)
         self.runner.flow._transition = plain(left, "_transition")
 
     def _blob(self, key: str) -> Path:
         return self.store / self.task[0] / "data" / key[:2] / key
-
-    def _raise(self, report: Mapping[str, Any], status: int, printed: str) -> None:
-        """Raise what ended the task."""
-        __tracebackhide__ = True
-        found = report.get("exception")
-        if found is None:
-            raise ReplayError(
-                f"{self.job.origin} ended with status {status} in its environment.",
-                "What it printed follows.",
-                details=printed[-10_000:],
-            )
-        error = _exception(report)
-        if error is not None and not isinstance(error, _UnknownError):
-            raise error from _ElsewhereError(f"\n{found['traceback'].rstrip()}")
-        raise ReplayError(
-            f"{self.job.origin} failed in its environment: {found['type']}: {found['message']}",
-            "Mend the step; its traceback follows.",
-            details=found["traceback"],
-        )
-
-
-class _ElsewhereError(Exception):
-    """The traceback of another process, shown above an exception that came from there."""
-
-
-class _UnknownError(Exception):
-    """An exception whose class this process does not have."""
-
-
-def _exception(report: Mapping[str, Any]) -> BaseException | None:
-    """Give the exception that a report describes, or one that stands for it."""
-    found = report.get("exception")
-    if not found:
-        return None
-    try:
-        error = pickle.loads(base64.b64decode(found["pickle"]))  # noqa: S301  # of the user's own step
-    except Exception:  # its class is not here, or does not unpickle
-        return _UnknownError(f"{found['type']}: {found['message']}")
-    return error if isinstance(error, BaseException) else None

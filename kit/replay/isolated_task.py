@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import base64
 import importlib
+import inspect
 import json
+import linecache
 import os
 import pickle
+import runpy
 import sys
 import time
 import traceback
@@ -36,20 +39,31 @@ def _record(request: dict[str, Any]) -> None:
     current = getattr(importlib.import_module(request["current"][0]), request["current"][1])
     execute, run_step = runner._exec_step_function, runner.run_step
     report: dict[str, Any] = {"python": sys.version.split()[0], "cards": {}}
+    cell = runpy.run_path(request["cell_code"]) if request["body"] else None
 
-    def executing(self: Any, *args: Any, **options: Any) -> Any:
+    def executing(self: Any, step_function: Any, step: Any, *args: Any) -> Any:
+        def recording(*inputs: Any) -> None:
+            try:
+                step_function(*inputs)
+            except Exception as error:
+                report["exception"] = _described(error)
+                raise
+            if cell and self.flow._transition is None:
+                cell["go_on"](self.flow, self.flow._graph[step.name])
+
         started = time.perf_counter()
         try:
-            return execute(self, *args, **options)
-        except Exception as error:
-            report["exception"] = _described(error)
-            raise
+            return execute(self, recording, step, *args)
         finally:
             report["seconds"] = time.perf_counter() - started
             report["cards"] = _cards(current.get("card"))
 
     def running(self: Any, *args: Any, **options: Any) -> Any:
-        failed = True
+        failed, cls = True, type(self.flow)
+        for name, pickled in request["constants"].items():
+            setattr(cls, name, pickle.loads(base64.b64decode(pickled)))  # noqa: S301  # of the user's own notebook
+        if cell:
+            _replace(inspect.unwrap(getattr(cls, request["step"])), request["body"], cell["replace_code"])
         try:
             result = run_step(self, *args, **options)
             failed = False
@@ -67,18 +81,32 @@ def _record(request: dict[str, Any]) -> None:
     runner._exec_step_function, runner.run_step = executing, running
 
 
+def _replace(function: Any, body: dict[str, Any], replace_code: Any) -> None:
+    """Let a step run a cell's code, with the cell's lines in tracebacks."""
+    lines = ["\n"] * body["line"] + [line + "\n" for line in body["source"].splitlines()]
+    linecache.cache[body["filename"]] = (len(body["source"]), None, lines, body["filename"])
+    replace_code(function, **body)
+
+
 def _described(error: BaseException) -> dict[str, Any]:
     """Describe an exception for another process; its frames begin with the user's."""
     first = error.__traceback__
     frame = first
     while frame is not None and any(part in frame.tb_frame.f_code.co_filename for part in _OWN):
         frame = frame.tb_next
-    text = "".join(traceback.format_exception(type(error), error, frame or first))
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     try:
         pickled = base64.b64encode(pickle.dumps(error)).decode()
     except Exception:  # whatever the exception's own code raises
         pickled = ""
-    return {"type": type(error).__name__, "message": str(error), "traceback": text, "pickle": pickled}
+    return {
+        "type": type(error).__name__,
+        "message": str(error),
+        "traceback": "".join(traceback.format_exception(type(error), error, frame or first)),
+        "frames": [(one.filename, one.lineno, one.name) for one in traceback.extract_tb(frame or first)],
+        "cause": "".join(traceback.format_exception(type(cause), cause, cause.__traceback__)) if cause else "",
+        "pickle": pickled,
+    }
 
 
 def _cards(collector: Any) -> dict[str, Any]:

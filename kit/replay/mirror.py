@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["mirror", "override"]
+__all__ = ["give", "given", "mirror"]
 
 OWN_FOLDERS = "mf."  # such as mf.cards: where a task would write to, so not mirrored
 
@@ -41,37 +42,48 @@ def mirror(root: Path, copy: Path, task: tuple[str, str, str, str]) -> None:
     _register(copy, task)
 
 
-def override(
-    copy: Path, task: tuple[str, str, str, str], attempt: int, given: Mapping[str, tuple[str, dict[str, Any]]]
-) -> None:
-    """Let other pickles stand for artifacts of a mirrored task.
+def give(copy: Path, task: tuple[str, str, str, str], attempt: int, objects: Mapping[str, str], info: Any) -> None:
+    """Let a task of the mirror have left some artifacts, as Metaflow's datastore writes them down.
 
     Args:
         copy: The mirror.
         task: Flow, run, step and id of the task.
         attempt: Its attempt.
-        given: Keys of pickles, and what Metaflow records about each, by the names of the artifacts.
+        objects: The keys of the pickles, by the names of the artifacts.
+        info: What Metaflow records about each.
     """
     folder = copy.joinpath(*task)
     _make_own(copy, folder)
-    file = folder / f"{attempt}.data.json"
-    content = json.loads(file.read_text(encoding="utf-8"))
-    for name, (key, info) in given.items():
-        content["objects"][name], content["info"][name] = key, info
-    file.unlink()
-    file.write_text(json.dumps(content), encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    for entry in folder.iterdir():  # links to what was recorded, of further attempts too
+        if entry.name != "_meta":
+            entry.unlink()
+    content = {"attempt.json": {"time": time.time()}, "data.json": {"objects": dict(objects), "info": dict(info)}}
+    for name, value in content.items():
+        (folder / f"{attempt}.{name}").write_text(json.dumps(value), encoding="utf-8")
+    (folder / f"{attempt}.DONE.lock").touch()
+
+
+def given(copy: Path, task: tuple[str, str, str, str], attempt: int) -> dict[str, str]:
+    """Give the keys of the pickles that a task of the mirror has left, by the names of the artifacts."""
+    try:
+        content = json.loads((copy.joinpath(*task) / f"{attempt}.data.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return dict(content["objects"])
 
 
 def _register(copy: Path, task: tuple[str, str, str, str]) -> None:
     """Record step and task in the local metadata, as Metaflow's scheduler does before a task begins."""
-    flow, run, step, task_id = task
-    names, values = ("flow_id", "run_number", "step_name", "task_id"), (flow, run, step, task_id)
-    base = json.loads(copy.joinpath(flow, run, "_meta", "_self.json").read_text(encoding="utf-8"))
-    for depth in (3, 4):
+    names, values = ("flow_id", "run_number", "step_name", "task_id"), task
+    base: dict[str, Any] = {"user_name": "", "tags": [], "system_tags": [], "ts_epoch": int(time.time() * 1000)}
+    for depth in (2, 3, 4):
         file = copy.joinpath(*task[:depth], "_meta", "_self.json")
         if not file.exists():
             file.parent.mkdir(parents=True)
             file.write_text(json.dumps({**base, **dict(zip(names[:depth], values, strict=False))}), encoding="utf-8")
+        if depth == 2:
+            base = json.loads(file.read_text(encoding="utf-8"))
 
 
 def _make_own(copy: Path, folder: Path) -> None:

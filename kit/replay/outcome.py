@@ -10,6 +10,7 @@ from kit.comparison.equality import equal
 from kit.model import LazyArtifacts, StepResult
 from kit.records import type_name
 from kit.replay.job import Job
+from kit.replay.placeholder import Placeholder
 from kit.replay.prepare import Prepared
 from kit.replay.streams import Printed
 
@@ -51,11 +52,21 @@ def outcome(
     before = {artifact.name: artifact.sha for artifact in job.recorded.artifacts} if job.recorded else {}
     has_record = job.recorded is not None and job.recorded.status != "running" and bool(before)
 
+    known = {artifact.name: artifact.type for artifact in job.recorded.artifacts} if job.recorded else {}
+    infos = prepared.output.ds_metadata["info"]
+
     def recorded(name: str) -> Any:
-        return prepared.recorded_artifact(name)
+        try:
+            return prepared.recorded_artifact(name)
+        except Exception as error:  # whatever unpickling runs into
+            return Placeholder(name, known.get(name, "object"), before[name], f"{type(error).__name__}: {error}")
 
     def now(name: str) -> Any:
-        return getattr(flow, name)
+        try:
+            return getattr(flow, name)
+        except Exception as error:
+            kind = type_name(infos.get(name, {}))
+            return Placeholder(name, kind, after[name], f"{type(error).__name__}: {error}")
 
     common = [name for name in after if name in before]
     same = frozenset(name for name in common if after[name] == before[name] or equal(now(name), recorded(name)))

@@ -24,4 +24,6 @@ class Placeholder:
     reason: str = field(default="", compare=False)
 
     def __repr__(self) -> str:
-        return f"<{self.name}: a {self.type} that cannot be loaded here ({self.reason})>"
+        module = self.type.partition(".")[0]
+        needed = f"; it needs {module}" if "." in self.type and not module.startswith("__") else ""
+        return f"<{self.name}: a {self.type} that cannot be loaded here ({self.reason}{needed})>"

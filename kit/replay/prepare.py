@@ -22,7 +22,7 @@ from kit.replay.stores import Blobs, ReplayFlowStore
 from kit.replay.task import ReplayTask, node_environment, null_metadata
 from kit.runs import Runs
 
-__all__ = ["LEFT_OUT", "Prepared", "Settings", "attached", "configs", "retries"]
+__all__ = ["LEFT_OUT", "Prepared", "Settings", "attached", "configs", "constants_of", "new_parameters", "retries"]
 
 # Where a step runs, and in which environment, is not part of a replay in this process.
 LEFT_OUT = frozenset({"pypi", "pypi_base", "conda", "conda_base", "uv_base", "batch", "kubernetes"})
@@ -73,10 +73,11 @@ class Prepared:
             )
         self.attempt = job.identity.attempt if settings.attempt is None else settings.attempt
         self.given = settings.overrides
+        for name, value in constants_of(loaded, job, settings.overrides).items():
+            setattr(loaded.cls, name, value)
         parameters = dict(loaded.cls._get_parameters())
         self.overrides = {
-            name: blobs.put(name, given(parameters.get(name), value))
-            for name, value in self._checked(settings.overrides).items()
+            name: blobs.put(name, given(parameters.get(name), value)) for name, value in settings.overrides.items()
         }
         self._recorded: Any = None
         self.runner = self._runner(settings.flow_options)
@@ -116,21 +117,6 @@ class Prepared:
         """The pathspecs, from the run on, of the tasks of a @parallel step's nodes."""
         tasks = self.job.node.tasks if self.job.node else ()
         return [f"{self.job.identity.run}/{self.job.step}/{task}" for task in tasks]
-
-    def _checked(self, overrides: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Make sure that each override has something to stand in for; constants are set on the class at once."""
-        cls = self.loaded.cls
-        known = {name for ds in self.job.inputs for name in ds if not name.startswith("_")}
-        known |= {name for name, _ in cls._get_parameters()}
-        for name, value in overrides.items():
-            if name not in known and not re.search(rf"\.{re.escape(name)}\b", self.loaded.text):
-                raise NotFoundError(
-                    f"{self.job.origin} has no input artifact or parameter {name}.",
-                    did_you_mean(name, sorted(known), f"inputs of {self.job.step}"),
-                )
-            if hasattr(cls, name) and not isinstance(getattr(cls, name), (internals.parameters.Parameter, property)):
-                setattr(cls, name, value)
-        return overrides
 
     def _runner(self, options: Mapping[str, Any]) -> Any:
         """Build Metaflow's task runner, initialised as its command line would (metaflow.cli.start)."""
@@ -199,13 +185,8 @@ class Prepared:
         return options
 
     def _defaults_of_new_parameters(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """Give the Parameters that the flow has got since it was run their defaults."""
-        missing = [
-            (name, parameter)
-            for name, parameter in self.loaded.cls._get_parameters()
-            if name not in self.job.inputs[0] and name not in self.overrides
-        ]
-        return {name: self.blobs.put(name, default(parameter)) for name, parameter in missing}
+        missing = new_parameters(self.loaded.cls, self.job, self.overrides)
+        return {name: self.blobs.put(name, default(parameter)) for name, parameter in missing.items()}
 
     def _initialise(
         self, flow: Any, environment: Any, store: Any, metadata: Any, deco_options: Mapping[str, Any]
@@ -241,6 +222,46 @@ class Prepared:
         for decorator in getattr(flow, self.job.step).decorators:
             if decorator.name == "environment":  # acts in Metaflow's launcher, not in the task
                 os.environ.update({key: str(value) for key, value in decorator.attributes["vars"].items()})
+
+
+def new_parameters(cls: type[Any], job: Job, given: Collection[str]) -> dict[str, Any]:
+    """Choose the Parameters that the flow has got since it was run, by name.
+
+    Args:
+        cls: The flow's class.
+        job: The task.
+        given: The names of those that the user gives values for.
+    """
+    known = {*job.inputs[0], *given}
+    return {name: parameter for name, parameter in cls._get_parameters() if name not in known}
+
+
+def constants_of(loaded: LoadedFlow, job: Job, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Choose the overrides that stand in for constants of the flow's class.
+
+    Args:
+        loaded: The flow.
+        job: The task.
+        overrides: Values by name.
+
+    Raises:
+        NotFoundError: One of the overrides has nothing to stand in for.
+    """
+    cls = loaded.cls
+    known = {name for ds in job.inputs for name in ds if not name.startswith("_")}
+    known |= {name for name, _ in cls._get_parameters()}
+    for name in overrides:
+        if name not in known and not re.search(rf"\.{re.escape(name)}\b", loaded.text):
+            raise NotFoundError(
+                f"{job.origin} has no input artifact or parameter {name}.",
+                did_you_mean(name, sorted(known), f"inputs of {job.step}"),
+            )
+    others = (internals.parameters.Parameter, property)
+    return {
+        name: value
+        for name, value in overrides.items()
+        if hasattr(cls, name) and not isinstance(getattr(cls, name), others)
+    }
 
 
 def configs(cls: type[Any], job: Job, given: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:

@@ -83,10 +83,9 @@ def run_step(runs: Runs, target: Target, request: Request) -> Replay:
         job, loaded, settings, blobs, notes = chosen(runs, target, request)
         graph = loaded.cls._graph
         lasting = {name: value for name, value in request.overrides.items() if hasattr(loaded.cls, name)}
-        if not request.isolated:
-            done = _in_recorded_order(runs, job, loaded, settings, blobs, notes)
-    if request.isolated:
-        return _isolated(runs, job, loaded, settings, blobs, notes, request)
+        done = None if request.isolated else _in_recorded_order(runs, job, loaded, settings, blobs, notes)
+    if done is None:
+        done = _isolated(runs, job, loaded, settings, blobs, notes, request.to)
     if request.to is None:
         return done
     later = Settings(lasting, None, request.flow_options)
@@ -94,7 +93,10 @@ def run_step(runs: Runs, target: Target, request: Request) -> Replay:
     def go_on(job: Job) -> Replay:
         __tracebackhide__ = True
         with preserved():
-            return replay(runs, job, load(runs, job.run.flow, job.step), later, blobs)
+            loaded = load(runs, job.run.flow, job.step, only_read=request.isolated)
+            if not request.isolated:
+                return replay(runs, job, loaded, later, blobs)
+        return _isolated(runs, job, loaded, later, blobs, (), request.to)
 
     return Walk(runs, job.run, graph, go_on).go(job, done, request.to)
 
@@ -106,17 +108,17 @@ def _isolated(
     settings: Settings,
     blobs: Blobs,
     notes: Sequence[str],
-    request: Request,
+    to: str | None,
 ) -> Replay:
+    """Replay a task in its step's environment; on the way to a later step also one that pins nothing, here."""
     __tracebackhide__ = True
-    from kit.replay.isolated import replay_isolated  # no other replay needs environments
+    from kit import stepenvs  # no other replay needs environments
+    from kit.replay.isolated import replay_isolated
 
-    if request.to is not None:
-        raise ReplayError(
-            "--isolated replays one step, and does not go on to others.",
-            "Leave --to out, or replay without --isolated.",
-        )
-    return replay_isolated(runs, job, loaded, settings, blobs, notes)
+    if to is None or job.step in stepenvs.asked(loaded):
+        return replay_isolated(runs, job, loaded, settings, blobs, notes)
+    with preserved():
+        return replay(runs, job, load(runs, job.run.flow, job.step), settings, blobs, notes)
 
 
 def chosen(runs: Runs, target: Target, request: Request) -> tuple[Job, LoadedFlow, Settings, Blobs, list[str]]:
@@ -128,7 +130,7 @@ def chosen(runs: Runs, target: Target, request: Request) -> tuple[Job, LoadedFlo
     Raises:
         ReplayError: The step cannot be replayed.
     """
-    loaded = load(runs, target.run.flow, _step(target))
+    loaded = load(runs, target.run.flow, _step(target), only_read=request.isolated)
     graph = loaded.cls._graph
     job, said = _job(runs, target, request, graph)
     steps = between(graph, job.step, request.to) if request.to else [job.step]

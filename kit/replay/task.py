@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from kit import internals
+from kit.replay.cell_code import go_on
 
 __all__ = ["ReplayTask", "Stopped", "node_environment", "null_metadata", "one_node"]
 
@@ -55,21 +56,9 @@ class ReplayTask(internals.MetaflowTask):  # type: ignore[misc]
                 self.raised = error
                 raise
             if self.goes_on_by_itself and self.flow._transition is None:
-                _go_on(self.flow, self.flow._graph[orig_step_func.name])
+                go_on(self.flow, self.flow._graph[orig_step_func.name])
 
         super()._exec_step_function(recording, orig_step_func, input_obj)
-
-
-def _go_on(flow: Any, node: Any) -> None:
-    """Make the transition that the flow file makes."""
-    steps = [getattr(flow, name) for name in node.out_funcs]
-    if node.type == "split-switch":
-        cases = {case: getattr(flow, name) for case, name in node.switch_cases.items()}
-        flow.next(cases, condition=node.condition)
-    elif node.foreach_param:
-        flow.next(*steps, foreach=node.foreach_param)
-    elif steps and not node.parallel_foreach:
-        flow.next(*steps)
 
 
 @contextmanager
