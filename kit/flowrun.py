@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit import flowfile
-from kit.errors import FlowRunError
+from kit.errors import FlowFileError, FlowRunError
 from kit.flowfile import LoadedFlow
 from kit.model import FlowInfo, Pathspec
 from kit.pins import pins, replacements
@@ -85,9 +85,8 @@ def run_flow(
         FlowFileError: The flow file does not load.
         FlowRunError: A step pins a package that is not installed here at all.
     """
-    pinning, notes = stand_ins(flowfile.load(flow))
-    if any(option.startswith("--environment") for option in options):
-        pinning = []
+    elsewhere = any(option.startswith("--environment") for option in options)
+    pinning, notes = ([], ()) if elsewhere else stand_ins(flowfile.load(flow))
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="kit-run-") as folder:
         id_file = Path(folder, "run-id")
@@ -117,7 +116,11 @@ def stand_ins(loaded: LoadedFlow) -> tuple[list[str], tuple[str, ...]]:
     Raises:
         FlowRunError: A step pins a package of which there is no version here.
     """
-    found, name = pins(loaded), loaded.info.name
+    name = loaded.info.name
+    try:
+        found = pins(loaded)
+    except FlowFileError:  # they depend on a Config that the command line gives
+        return ["--environment=unpinned"], ()
     absent = [pin for pin in found if pin.had is None]
     if absent:
         wanted = ", ".join(dict.fromkeys(f"{pin.name}=={pin.wanted}" for pin in absent))

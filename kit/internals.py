@@ -62,11 +62,13 @@ NAMES: dict[str, tuple[str, str]] = {
     "mflog": ("metaflow.mflog.mflog", ""),
     "parallel_decorator": ("metaflow.plugins.parallel_decorator", ""),
     "parameters": ("metaflow.parameters", ""),
+    "resolve_delayed_evaluator": ("metaflow.user_configs.config_parameters", "resolve_delayed_evaluator"),
     "resolve_identity": ("metaflow.util", "resolve_identity"),
     "s3": ("metaflow.plugins.datatools.s3.s3", ""),
     "system": ("metaflow.system", ""),
     "system_context": ("metaflow.system_context", "system_context"),
     "tuple_util": ("metaflow.tuple_util", ""),
+    "unpack_delayed_evaluator": ("metaflow.user_configs.config_parameters", "unpack_delayed_evaluator"),
 }
 
 # Methods and attributes of the above that kit calls or overrides.

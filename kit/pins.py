@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
+from kit.configured import attributes_of, configured
 from kit.flowfile import LoadedFlow
 from kit.model import Pin
 
@@ -15,20 +16,25 @@ __all__ = ["pins", "recorded_pins", "replacements", "unmet"]
 STEP_DECORATORS = ("pypi", "conda")
 
 
-def pins(loaded: LoadedFlow) -> tuple[Pin, ...]:
+def pins(loaded: LoadedFlow, configs: Mapping[str, Any] | None = None) -> tuple[Pin, ...]:
     """List the packages and interpreters that a flow's steps pin with @pypi, @conda and their flow-level forms.
 
     Args:
         loaded: The flow, loaded afresh.
+        configs: What its Configs are, by name; their defaults where they are not among these.
 
     Returns:
         A pin a package and step, in the order of the steps in the source; those of a step beat those of the flow.
+
+    Raises:
+        FlowFileError: They depend on what cannot be evaluated.
     """
     found = []
+    cls = configured(loaded, configs or {})
     order = {name: position for position, name in enumerate(loaded.info.steps)}
-    for step in sorted(loaded.cls._steps, key=lambda step: order.get(step.__name__, len(order))):
-        decorators = [*_flow_level(loaded.cls), *(d for d in step.decorators if d.name in STEP_DECORATORS)]
-        found += _pins(step.__name__, [decorator.attributes for decorator in decorators])
+    for step in sorted(cls._steps, key=lambda step: order.get(step.__name__, len(order))):
+        decorators = [*_flow_level(cls), *(d for d in step.decorators if d.name in STEP_DECORATORS)]
+        found += _pins(step.__name__, [attributes_of(cls, decorator) for decorator in decorators])
     return tuple(found)
 
 

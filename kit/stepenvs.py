@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from kit import envs, internals, locks
 from kit.envs import EnvironmentSpec
 from kit.flowfile import LoadedFlow
@@ -10,11 +13,12 @@ from kit.pins import pins
 __all__ = ["asked", "wanted"]
 
 
-def asked(loaded: LoadedFlow) -> dict[str, EnvironmentSpec]:
+def asked(loaded: LoadedFlow, configs: Mapping[str, Any] | None = None) -> dict[str, EnvironmentSpec]:
     """Say what the environments of a flow's steps hold by their decorators, without a lock.
 
     Args:
         loaded: The flow, loaded afresh.
+        configs: What its Configs are, by name; their defaults where they are not among these.
 
     Returns:
         What is asked for, by the names of the steps that pin anything.
@@ -23,7 +27,7 @@ def asked(loaded: LoadedFlow) -> dict[str, EnvironmentSpec]:
         RequirementError: A pin cannot be read.
     """
     found: dict[str, dict[str, str]] = {}
-    for pin in pins(loaded):
+    for pin in pins(loaded, configs):
         found.setdefault(pin.step, {})[pin.name] = pin.wanted
     specs = {}
     for step, packages in found.items():
@@ -33,11 +37,14 @@ def asked(loaded: LoadedFlow) -> dict[str, EnvironmentSpec]:
     return specs
 
 
-def wanted(loaded: LoadedFlow) -> tuple[dict[str, EnvironmentSpec], tuple[str, ...]]:
+def wanted(
+    loaded: LoadedFlow, configs: Mapping[str, Any] | None = None
+) -> tuple[dict[str, EnvironmentSpec], tuple[str, ...]]:
     """Say what the environments of a flow's steps hold: what their lock says, else what they ask for.
 
     Args:
         loaded: The flow, loaded afresh.
+        configs: What its Configs are, by name; their defaults where they are not among these.
 
     Returns:
         What each holds, by the names of the steps that pin anything; and what there is to say about it.
@@ -45,5 +52,5 @@ def wanted(loaded: LoadedFlow) -> tuple[dict[str, EnvironmentSpec], tuple[str, .
     Raises:
         RequirementError: A pin or the lock file cannot be read.
     """
-    found = {step: locks.locked(loaded.info.file, step, spec) for step, spec in asked(loaded).items()}
+    found = {step: locks.locked(loaded.info.file, step, spec) for step, spec in asked(loaded, configs).items()}
     return {step: spec for step, (spec, _) in found.items()}, tuple(note for _, note in found.values() if note)

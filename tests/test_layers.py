@@ -15,7 +15,7 @@ LAYERS = (
     {"annotations", "blame", "errors", "model", "internals"},
     {"absent", "flowscan", "installed", "interpreters", "kernels", "processes", "records", "requirements", "views", "words"},
     {"project", "installer", "flowfile", "foreach", "listing", "metadata", "scope", "runlog", "runwords"},
-    {"preflight", "envs", "stores", "testmode"},
+    {"preflight", "envs", "stores", "configured", "testmode"},
     {"taskstores"},
     {"runs", "deps", "pins", "locks", "reload"},
     {"resolve", "lineage", "flowrun", "stepenvs", "details", "loading", "rundiff"},

@@ -7,6 +7,7 @@ from importlib import metadata
 import pytest
 
 from kit import flowfile
+from kit.errors import KitError
 from kit.model import Pin
 from kit.pins import pins, unmet
 from kit.project import find_project
@@ -106,6 +107,60 @@ def test_pins_of_a_base_flow_hold_for_the_flow_that_derives_from_it(pinned):
     found = pinned(flow_level="from base_of_pinned import Base", base="Base", base_of_pinned=base)
     sys.modules.pop("base_of_pinned")
     assert wanted(found) == {"start": {"a": "1"}, "end": {"a": "1"}}
+
+
+CONFIGURED = """
+    from metaflow import Config, FlowMutator, FlowSpec, config_expr, pypi, step
+
+    import a_package_that_is_not_here
+    from another_one import Base, decorate
+
+
+    class Adds(FlowMutator):
+        def mutate(self, mutable_flow):
+            for name, each in mutable_flow.steps:
+                if name == "end":
+                    each.add_decorator(pypi, deco_kwargs={"packages": {"added": "2.0"}})
+
+
+    class Model(Base):
+        size = a_package_that_is_not_here.SIZE + 1
+
+
+    @decorate
+    def helper():
+        pass
+
+
+    @Adds
+    class ConfiguredFlow(FlowSpec):
+        config = Config("config", {default})
+
+        @pypi(packages=config_expr("config.packages"))
+        @step
+        def start(self):
+            self.next(self.end)
+
+        @step
+        def end(self):
+            pass
+"""
+
+
+def test_pins_are_what_configs_and_mutators_make_of_them_also_where_imports_are_missing(make_project):
+    files = {"flows/configured.py": CONFIGURED.replace("{default}", 'default="flows/config.json"')}
+    root = make_project({**files, "flows/config.json": '{"packages": {"a": "1.0"}}'})
+    loaded = flowfile.read(find_project(root).flow("ConfiguredFlow"))
+    assert wanted(pins(loaded)) == {"start": {"a": "1.0"}, "end": {"added": "2.0"}}
+    assert wanted(pins(loaded, {"config": {"packages": {"b": "3.0"}}}))["start"] == {"b": "3.0"}
+    assert "a_package_that_is_not_here" not in sys.modules
+
+
+def test_pins_that_depend_on_a_config_without_a_value_are_an_error_that_names_it(make_project):
+    root = make_project({"flows/configured.py": CONFIGURED.replace("{default}", "required=True")})
+    with pytest.raises(KitError, match="its Config config has no value") as caught:
+        pins(flowfile.read(find_project(root).flow("ConfiguredFlow")))
+    assert "--flow ConfiguredFlow/RUN" in caught.value.hint
 
 
 def test_pins_are_put_beside_what_is_installed(pinned):

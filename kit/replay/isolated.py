@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from kit import envs, internals, stepenvs
+from kit.configured import attributes_of, configured
 from kit.envs import Environment
 from kit.errors import ReplayError
 from kit.flowfile import LoadedFlow
@@ -36,7 +37,16 @@ from kit.replay.mirror import given as given_keys
 from kit.replay.outcome import outcome
 from kit.replay.parameters import Included, default, given
 from kit.replay.placeholder import Placeholder
-from kit.replay.prepare import LEFT_OUT, Settings, attached, configs, constants_of, new_parameters, retries
+from kit.replay.prepare import (
+    LEFT_OUT,
+    Settings,
+    attached,
+    config_values,
+    configs,
+    constants_of,
+    new_parameters,
+    retries,
+)
 from kit.replay.stores import Blobs, ReplayFlowStore, ReplayStore
 from kit.replay.streams import teed
 from kit.runs import Runs
@@ -80,7 +90,8 @@ def replay_isolated(
         Exception: What the step raised, where this process knows its class.
     """
     __tracebackhide__ = True
-    specs, said = stepenvs.wanted(loaded)
+    known = config_values(loaded, job, settings.overrides)
+    specs, said = stepenvs.wanted(loaded, known)
     if job.step not in specs:
         raise ReplayError(
             f"{job.step} pins no packages: it has no environment of its own.", "Replay it without --isolated."
@@ -106,6 +117,7 @@ class _Isolated:
         self.runs, self.job, self.loaded, self.settings, self.blobs = runs, job, loaded, settings, blobs
         self.folder, self.store = folder, folder / str(internals.LocalStorage.DATASTORE_DIR)
         self.attempt = job.identity.attempt if settings.attempt is None else settings.attempt
+        self.mutated = configured(loaded, config_values(loaded, job, settings.overrides))
         self.task = (job.run.flow, job.identity.run, job.step, job.identity.task)
         self.runner = SimpleNamespace(flow=loaded.cls(use_cli=False), raised=None)
         self._reader = ReplayFlowStore(job.run.flow, blobs, loaded.module, job.run.store, environment=None)
@@ -235,7 +247,7 @@ class _Isolated:
         words += [word for one in attached(job, LEFT_OUT) for word in ("--with", one.make_decorator_spec())]
         words += ["step", job.step]
         words += ["--run-id", identity.run, "--task-id", identity.task, "--retry-count", str(self.attempt)]
-        words += ["--max-user-code-retries", str(retries(getattr(self.loaded.cls, job.step).decorators))]
+        words += ["--max-user-code-retries", str(retries(getattr(self.mutated, job.step).decorators))]
         paths = self.folder / "input-paths"
         paths.write_text(",".join(store.pathspec for store in job.inputs), encoding="utf-8")
         words += ["--input-paths-filename", str(paths), "--namespace", f"user:{identity.user}"]
@@ -243,6 +255,10 @@ class _Isolated:
         words += [] if job.split is None else ["--split-index", str(job.split)]
         words += ["--clone-run-id", identity.origin_run] if identity.origin_run else []
         return [*words, *(word for tag in identity.tags for word in ("--tag", tag))]
+
+    def _decorators(self, name: str) -> Iterator[Any]:
+        step = getattr(self.mutated, self.job.step)
+        return (decorator for decorator in step.decorators if decorator.name == name)
 
     def _configs(self) -> list[str]:
         """Hand the flow's Configs over as the recorded run had them."""
@@ -261,9 +277,9 @@ class _Isolated:
         """Give the process its variables: as Metaflow's launcher would, and Metaflow itself from where it is here."""
         identity, variables = self.job.identity, dict(os.environ)
         code = envs.linked_packages(environment, ("metaflow", "metaflow_extensions", "kit"))
-        for decorator in getattr(self.loaded.cls, self.job.step).decorators:
-            if decorator.name == "environment":
-                variables.update({name: str(value) for name, value in decorator.attributes["vars"].items()})
+        for decorator in self._decorators("environment"):
+            wanted = attributes_of(self.mutated, decorator)["vars"]
+            variables.update({name: str(value) for name, value in wanted.items()})
         token = identity.system_tag("production")
         return variables | {
             **({"METAFLOW_PRODUCTION_TOKEN": token} if token else {}),
@@ -290,8 +306,17 @@ class _Isolated:
         for name, content in self._included.items():
             left._objects[name], left._info[name] = self.blobs.put(name, content)
         self._left = self._opened(left)
+        cls, overrides = type(self.runner.flow), self.settings.overrides
+        for name, _ in list(cls._get_parameters()):  # on the class, which is this replay's own, they hide the values
+            setattr(cls, name, _read_from(self.output, name))
+        for name, value in constants_of(self.loaded, self.job, overrides).items():
+            setattr(cls, name, value)
         self.runner.flow._set_datastore(self.output)
         self.runner.flow._transition = plain(left, "_transition")
 
     def _blob(self, key: str) -> Path:
         return self.store / self.task[0] / "data" / key[:2] / key
+
+
+def _read_from(store: Any, name: str) -> property:
+    return property(lambda _flow: store[name])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from kit import internals
+from kit.configured import NoValueError, config_default
 from kit.errors import ReplayError
 
 __all__ = ["Included", "constants", "default", "given"]
@@ -52,12 +52,12 @@ def default(parameter: Any) -> Any:
     """
     try:
         if parameter.IS_CONFIG_PARAMETER:
-            return _config(parameter)
+            return config_default(parameter)
         if isinstance(parameter, internals.IncludeFile):
             return _file(parameter)
         option = internals.click.Option((f"--{parameter.name}",), **parameter.option_kwargs(True))
         value = option.full_process_value(internals.click.Context(internals.click.Command("run")), None)
-    except internals.click.MissingParameter:
+    except (internals.click.MissingParameter, NoValueError):
         raise _missing(parameter) from None
     except OSError as error:
         raise ReplayError(
@@ -111,25 +111,6 @@ def _file(parameter: Any) -> Included | None:
     kind = parameter.kwargs["type"]
     content = Path(path).expanduser().read_bytes()
     return Included(content.decode(kind._encoding) if kind._is_text else content)
-
-
-def _config(parameter: Any) -> Any:
-    value = parameter.kwargs.get("default")
-    if value is None:
-        if parameter.kwargs.get("required"):
-            raise _missing(parameter)
-        return None
-    if callable(value):
-        context = internals.parameters.ParameterContext(
-            flow_name="", user_name="", parameter_name=parameter.name, logger=None, ds_type="local", configs=None
-        )
-        value = value.fun(context) if hasattr(value, "fun") else value(context)
-    if parameter._default_is_file:
-        value = Path(value).expanduser().read_text()
-    plain = parameter.kwargs.get("plain")
-    if parameter.parser:
-        return internals.ConfigInput._call_parser(parameter.parser, value, plain)
-    return json.loads(value) if isinstance(value, str) and not plain else value
 
 
 def _missing(parameter: Any) -> ReplayError:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kit import internals
+from kit.configured import set_configs
 from kit.errors import NotFoundError, ReplayError, did_you_mean
 from kit.flowfile import LoadedFlow
 from kit.records import plain
@@ -22,7 +23,17 @@ from kit.replay.stores import Blobs, ReplayFlowStore
 from kit.replay.task import ReplayTask, node_environment, null_metadata
 from kit.runs import Runs
 
-__all__ = ["LEFT_OUT", "Prepared", "Settings", "attached", "configs", "constants_of", "new_parameters", "retries"]
+__all__ = [
+    "LEFT_OUT",
+    "Prepared",
+    "Settings",
+    "attached",
+    "config_values",
+    "configs",
+    "constants_of",
+    "new_parameters",
+    "retries",
+]
 
 # Where a step runs, and in which environment, is not part of a replay in this process.
 LEFT_OUT = frozenset({"pypi", "pypi_base", "conda", "conda_base", "uv_base", "batch", "kubernetes"})
@@ -176,13 +187,7 @@ class Prepared:
 
     def _configs(self) -> dict[str, Any]:
         """Give each Config of the flow the value that the recorded run had."""
-        cls, options = self.loaded.cls, {}
-        for parameter, recorded in configs(cls, self.job, self.given):
-            is_plain = not isinstance(recorded, (dict, internals.ConfigValue))
-            cls._flow_state[internals.FlowStateItems.CONFIGS][parameter.name] = (recorded, is_plain)
-            wrapped = recorded if is_plain else internals.ConfigValue(recorded)
-            options[parameter.name.replace("-", "_").lower()] = wrapped
-        return options
+        return set_configs(self.loaded.cls, configs(self.loaded.cls, self.job, self.given))
 
     def _defaults_of_new_parameters(self) -> dict[str, tuple[str, dict[str, Any]]]:
         missing = new_parameters(self.loaded.cls, self.job, self.overrides)
@@ -222,6 +227,21 @@ class Prepared:
         for decorator in getattr(flow, self.job.step).decorators:
             if decorator.name == "environment":  # acts in Metaflow's launcher, not in the task
                 os.environ.update({key: str(value) for key, value in decorator.attributes["vars"].items()})
+
+
+def config_values(loaded: LoadedFlow, job: Job, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what the Configs of a flow were in the recorded run, or what the user gives, by their names.
+
+    Args:
+        loaded: The flow.
+        job: The task.
+        given: Values by the Configs' names in the class.
+    """
+    found = {}
+    for name, parameter in loaded.cls._get_parameters():
+        if parameter.IS_CONFIG_PARAMETER and (name in given or name in job.inputs[0]):
+            found[parameter.name] = given[name] if name in given else job.inputs[0][name]
+    return found
 
 
 def new_parameters(cls: type[Any], job: Job, given: Collection[str]) -> dict[str, Any]:

@@ -6,12 +6,12 @@ import io
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice, permutations
 from typing import Any
 
-from kit.errors import KitError, NotFoundError, ReplayError
+from kit.errors import FlowFileError, KitError, NotFoundError, ReplayError
 from kit.flowfile import LoadedFlow
 from kit.lineage import Place
 from kit.model import StepResult
@@ -21,7 +21,7 @@ from kit.replay.body import Body
 from kit.replay.downstream import Walk, between
 from kit.replay.engine import Replay, load, replay
 from kit.replay.job import Job, new_ids, places_of, recorded_job, virtual_job
-from kit.replay.prepare import Settings
+from kit.replay.prepare import Settings, config_values
 from kit.replay.process import preserved
 from kit.replay.stores import Blobs
 from kit.resolve import Target, pick_task
@@ -115,7 +115,7 @@ def _isolated(
     from kit import stepenvs  # no other replay needs environments
     from kit.replay.isolated import replay_isolated
 
-    if to is None or job.step in stepenvs.asked(loaded):
+    if to is None or job.step in stepenvs.asked(loaded, config_values(loaded, job, settings.overrides)):
         return replay_isolated(runs, job, loaded, settings, blobs, notes)
     with preserved():
         return replay(runs, job, load(runs, job.run.flow, job.step), settings, blobs, notes)
@@ -186,7 +186,10 @@ def _pin_notes(loaded: LoadedFlow, job: Job, steps: list[str], request: Request)
 
     A run of `--environment=unpinned` set them aside, and its graph does not name them.
     """
-    unmet = {} if request.isolated else replacements(pins(loaded))
+    unmet: dict[str, str] = {}
+    if not request.isolated:
+        with suppress(FlowFileError):  # what only a run's own Configs say
+            unmet = replacements(pins(loaded, config_values(loaded, job, request.overrides)))
     recorded = (plain(job.inputs[0], "_graph_info") or {}).get("steps", {})
     for step in steps:
         elsewhere = _elsewhere(getattr(loaded.cls, step))
