@@ -35,8 +35,9 @@ class TestMode:
 def test_mode(project: Project, flow: FlowInfo) -> TestMode:
     """Read the test mode of a flow.
 
-    [tool.kit.test.<Flow>] holds the Parameters by name, and three names of its own: `args` (further words of the
-    command line, a string or a list), `config` (Config name to the path of its file) and `needs` (flows to run first).
+    [tool.kit.test.<Flow>] holds the Parameters by name, and four names of its own: `args` (further words of the
+    command line, a string or a list), `config` (Config name to the path of its file), `environment` (of Metaflow's or
+    kit's, such as "pypi-uv"; "unpinned" by default) and `needs` (flows to run first).
     Without the table, test mode is `--test_mode 1` where the flow has that Parameter, and nothing where not.
 
     Raises:
@@ -54,6 +55,9 @@ def test_mode(project: Project, flow: FlowInfo) -> TestMode:
     values = dict(table)
     config, needs = values.pop("config", {}), values.pop("needs", [])
     extra = _args(values.pop("args", []), heading)
+    environment = "" if "environment" in flow.parameters else values.pop("environment", "")
+    if not isinstance(environment, str):
+        raise wrong_setting(f"`environment` under {heading}", "a name", 'Write it as environment = "pypi-uv".')
     if not isinstance(config, Mapping):
         raise wrong_setting(f"`config` under {heading}", "a table", 'Write it as config = {name = "path.json"}.')
     needs = [needs] if isinstance(needs, str) else needs
@@ -61,6 +65,7 @@ def test_mode(project: Project, flow: FlowInfo) -> TestMode:
         raise wrong_setting(f"`needs` under {heading}", "a list of flows", 'Write it as needs = ["TrainFlow"].')
     words = tuple(word for name, value in values.items() for word in (f"--{name}", parameter_word(value)))
     options = tuple(word for name, path in config.items() for word in ("--config", str(name), str(path)))
+    options += (f"--environment={environment}",) if environment else ()
     return TestMode(options, (*words, *extra), tuple(needs))
 
 

@@ -109,9 +109,17 @@ FILES = {
 }
 
 S3_FLOW = """
-    from metaflow import FlowSpec, card, pypi, step
+    from metaflow import FlowMutator, FlowSpec, card, pypi, step
 
 
+    class Pins(FlowMutator):
+        def mutate(self, mutable_flow):
+            for name, each in mutable_flow.steps:
+                if name == "fit":
+                    each.add_decorator(pypi, deco_kwargs={"packages": {"alpha-dist": "2.0"}})
+
+
+    @Pins
     class RemoteFlow(FlowSpec):
         @step
         def start(self):
@@ -119,7 +127,6 @@ S3_FLOW = """
             self.next(self.fit)
 
         @card(type="blank")
-        @pypi(packages={"alpha-dist": "2.0"})
         @step
         def fit(self):
             try:

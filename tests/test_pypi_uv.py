@@ -1,5 +1,6 @@
 """`--environment=pypi-uv` and `--isolated`: real runs whose steps have environments of their own."""
 
+import json
 import os
 import re
 import subprocess
@@ -8,13 +9,17 @@ import tarfile
 import traceback
 from pathlib import Path
 
+import click.testing
 import pytest
 from support import USER, run_flow, write_files
 from wheel_folder import make_index
 
 import kit
-from kit import envs, installer, interpreters, session
+from kit import cli, envs, installer, interpreters, session
 from kit.errors import NotFoundError, ReplayError, RequirementError
+from kit.flowrun import run_flow as run_flow_here
+from kit.project import find_project
+from kit.regression import settings as test_settings
 from kit.replay import Body, Request
 from kit.replay.placeholder import Placeholder
 
@@ -170,6 +175,58 @@ def test_a_failed_run_resumes_in_its_environments(project, index):
 
 def test_spin_runs_a_step_in_its_environment(project, index):
     assert "old speaks" in start(project, index, "spin", "old")
+
+
+def test_environments_are_built_anew_where_that_is_asked_for_and_with_attaches_to_pinned_steps(project, index):
+    output = start(project, index, "--force-rebuild-environments", "run", "--with", "retry:times=2", "--with", "card")
+    assert output.count("built in") == 2
+    table = kit.artifacts("PinFlow")
+    assert table["new"]["both"] == "1.0 and 2.0"
+    assert "Task failed" not in output
+
+
+def test_a_step_that_fails_once_is_retried_in_its_environment(project, index):
+    text = (project / "flows/pin.py").read_text()
+    failing = 'current.card.append(Markdown("**doubled**"))\n        if current.retry_count == 0:\n            1 / 0'
+    (project / "flows/pin.py").write_text(text.replace('current.card.append(Markdown("**doubled**"))', failing))
+    try:
+        output = start(project, index, "run", "--max-workers", "1")
+    finally:
+        (project / "flows/pin.py").write_text(text)
+    assert "ZeroDivisionError" in output
+    assert kit.artifacts("PinFlow")["old"]["version"] == "1.0"
+
+
+def test_runs_use_what_a_lock_has_resolved_until_a_pin_changes(project, index):
+    locked = click.testing.CliRunner().invoke(cli.main, ["env", "lock", "PinFlow"])
+    assert locked.exit_code == 0, locked.output
+    flow, lock = project / "flows/pin.py", project / "flows/pin.lock.json"
+    text = flow.read_text()
+    try:
+        (machine,) = json.loads(lock.read_text()).values()
+        assert {"alpha-dist==2.0", "beta==1.0"} <= set(machine["new"]["packages"])
+        assert "kit: new: built in" in start(project, index, "spin", "new")
+        assert "building" not in start(project, index, "spin", "new")
+        flow.write_text(text.replace('"beta": "1.0"', '"beta": ">=1"'))
+        changed = start(project, index, "spin", "new")
+        assert "pin.lock.json is of other pins of new than it has now: kit env lock makes it anew." in changed
+    finally:
+        flow.write_text(text)
+        lock.unlink()
+
+
+def test_kit_test_runs_a_flow_in_the_environments_that_its_settings_name(project, index):
+    settings = project / "pyproject.toml"
+    settings.write_text('[tool.kit.test.PinFlow]\nenvironment = "pypi-uv"\nn = 4\n')
+    try:
+        found = find_project(project)
+        mode = test_settings.test_mode(found, found.flow("PinFlow"))
+        done = run_flow_here(found, found.flow("PinFlow"), mode.arguments, mode.options)
+    finally:
+        settings.write_text("[tool.kit]\n")
+    assert done.succeeded, done.log
+    assert (mode.options, mode.arguments, done.notes) == (("--environment=pypi-uv",), ("--n", "4"), ())
+    assert kit.artifacts(str(done.pathspec))["new"]["both"] == "1.0 and 2.0"
 
 
 def test_a_pin_that_cannot_be_had_fails_the_run_before_it_starts(project, index):

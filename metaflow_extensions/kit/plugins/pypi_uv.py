@@ -16,6 +16,7 @@ from metaflow.packaging_sys import ContentType
 from metaflow.plugins.pypi.pypi_decorator import PyPIFlowDecorator, PyPIStepDecorator
 
 TYPE = "pypi-uv"
+UNPINNED = "unpinned"
 REMOTE = frozenset({"batch", "kubernetes", "nvidia", "nvct", "slurm", "snowpark"})
 
 
@@ -100,6 +101,8 @@ class PypiStepDecorator(PyPIStepDecorator):
     def step_init(self, flow, graph, step, decos, environment, flow_datastore, logger):
         """Take the settings of @pypi_base over, as core does."""
         self.environment = environment if environment.TYPE == TYPE else None
+        if environment.TYPE == UNPINNED:  # one that a mutator has added since that environment took them off
+            return
         seen = environment if self.environment is None else _SeenAsPypi(environment)
         super().step_init(flow, graph, step, decos, seen, flow_datastore, logger)
 
