@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -221,9 +222,10 @@ class Prepared:
             for name, (value, is_plain) in cls._flow_state[state.CONFIGS].items()
         }
         internals.parameters.set_parameter_context(flow.name, echo, store, values)
-        for step in cls._steps:
-            step.decorators[:] = [decorator for decorator in step.decorators if decorator.name not in LEFT_OUT]
-        decorators._init_step_decorators(flow, graph, environment, store, internals.logger, False, False)
+        _leave_out(cls)
+        with _idle_where_left_out():
+            decorators._init_step_decorators(flow, graph, environment, store, internals.logger, False, False)
+        _leave_out(cls)  # those that a mutator has added
         for decorator in getattr(flow, self.job.step).decorators:
             if decorator.name == "environment":  # acts in Metaflow's launcher, not in the task
                 os.environ.update({key: str(value) for key, value in decorator.attributes["vars"].items()})
@@ -282,6 +284,28 @@ def constants_of(loaded: LoadedFlow, job: Job, overrides: Mapping[str, Any]) -> 
         for name, value in overrides.items()
         if hasattr(cls, name) and not isinstance(getattr(cls, name), others)
     }
+
+
+def _leave_out(cls: type[Any]) -> None:
+    for step in cls._steps:
+        step.decorators[:] = [decorator for decorator in step.decorators if decorator.name not in LEFT_OUT]
+
+
+@contextmanager
+def _idle_where_left_out() -> Iterator[None]:
+    """Let the decorators that are left out not look whether this process is a place for them."""
+    kinds = [kind for kind in internals.STEP_DECORATORS if kind.name in LEFT_OUT]
+    before = [(kind, vars(kind).get("step_init")) for kind in kinds]
+    for kind in kinds:
+        kind.step_init = lambda *_args, **_kwargs: None
+    try:
+        yield
+    finally:
+        for kind, step_init in before:
+            if step_init is None:
+                del kind.step_init
+            else:
+                kind.step_init = step_init
 
 
 def configs(cls: type[Any], job: Job, given: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
