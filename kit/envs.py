@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from kit.errors import NotFoundError, RequirementError, did_you_mean
 from kit.requirements import pin_text, read_spec, redact
+from kit.saying import speaker
 
 if TYPE_CHECKING:
     from kit.interpreters import Interpreter
@@ -126,20 +127,20 @@ def known(spec: EnvironmentSpec) -> Environment | None:
 
 
 def build(
-    spec: EnvironmentSpec, label: str = "", *, say: Callable[[str], None] = print, rebuild: bool = False
+    spec: EnvironmentSpec, label: str = "", *, say: Callable[[str], None] | None = None, rebuild: bool = False
 ) -> Environment:
     """Give the environment of a specification; build it if it is not there.
 
     Args:
         spec: What it holds.
         label: What it is for, as it may be shown.
-        say: Takes a line for the user.
+        say: Takes a line for the user; it is printed by default.
         rebuild: Build it again if it is there.
 
     Raises:
         RequirementError: There is no uv, no such Python, or a package cannot be installed.
     """
-    label = label or spec.key
+    label, say = label or spec.key, say or speaker()
     here = None if rebuild else known(spec)
     if here is None:
         with _lock(spec.key, say) as lock:
@@ -151,13 +152,13 @@ def build(
 
 
 def build_all(
-    specs: Mapping[str, EnvironmentSpec], *, say: Callable[[str], None] = print, rebuild: bool = False
+    specs: Mapping[str, EnvironmentSpec], *, say: Callable[[str], None] | None = None, rebuild: bool = False
 ) -> dict[str, Environment]:
     """Give the environments of several steps; those that are not there are built at the same time.
 
     Args:
         specs: What each holds, by what it is for.
-        say: Takes a line for the user; called from one thread at a time or from several.
+        say: Takes a line for the user, from several threads; it is printed by default.
         rebuild: Build those that are there again.
 
     Returns:
@@ -166,6 +167,7 @@ def build_all(
     Raises:
         RequirementError: One of them cannot be built; the others are.
     """
+    say = say or speaker()
     labels: dict[EnvironmentSpec, list[str]] = {}
     for name, spec in specs.items():
         labels.setdefault(spec, []).append(name)
@@ -183,12 +185,12 @@ def environments() -> tuple[Environment, ...]:
     return tuple(filter(None, map(_read, folders)))
 
 
-def remove(keys: Iterable[str] | None = None, *, say: Callable[[str], None] = print) -> tuple[Environment, ...]:
+def remove(keys: Iterable[str] | None = None, *, say: Callable[[str], None] | None = None) -> tuple[Environment, ...]:
     """Remove environments, and what killed builds have left.
 
     Args:
         keys: Their keys, or the beginnings of these; None for all.
-        say: Takes a line for the user.
+        say: Takes a line for the user; it is printed by default.
 
     Returns:
         Those that were removed.
@@ -199,7 +201,7 @@ def remove(keys: Iterable[str] | None = None, *, say: Callable[[str], None] = pr
     there = environments()
     chosen = there if keys is None else tuple(_chosen(key, there) for key in dict.fromkeys(keys))
     for environment in chosen:
-        with _lock(environment.key, say):
+        with _lock(environment.key, say or speaker()):
             _discard(environment.folder)
     if keys is None:
         shutil.rmtree(_home() / ".building", ignore_errors=True)

@@ -16,11 +16,12 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kit.errors import RequirementError
 from kit.requirements import redact
+from kit.saying import say, tell
 
 try:
     import fcntl
@@ -98,8 +99,10 @@ def install(
     """
     commands = _commands(arguments, replaced, wheels_only)
     _say(f"kit: installing {label} ...", quiet)
+    started = time.perf_counter()
     for command in commands:
         run(command, label, quiet=quiet)
+    tell(f"kit: installed {label} in {time.perf_counter() - started:.1f} s")
 
 
 def find_uv() -> str | None:
@@ -148,22 +151,12 @@ def run(command: Sequence[str], label: str, *, quiet: bool, keep_open: Sequence[
     environment = {"UV_HTTP_RETRIES": "1", "PIP_RETRIES": "1", **os.environ, "GIT_TERMINAL_PROMPT": "0"}
     for pause in (*RETRY_PAUSES, None):
         try:
-            done = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                encoding="utf-8",
-                errors="replace",
-                env=environment,
-                pass_fds=keep_open,
-                check=False,
-            )
+            status, said = _run(command, environment, keep_open)
         except OSError as error:
             message = f"{command[0]} cannot be run: {error.strerror}"
             raise RequirementError(message, "Install uv (or pip) anew.") from None
-        output = redact(done.stdout)
-        if done.returncode == 0:
+        output = redact(said)
+        if status == 0:
             return output
         words = _last_words(output)
         network = _network_words(output, words)
@@ -204,6 +197,31 @@ def _last_words(output: str) -> str:
 
 
 def _say(line: str, quiet: bool) -> None:
-    """Print a line: inside a step, this is the task's log."""
+    """Say a line: inside a step, this is the task's log."""
     if not quiet:
-        print(line, flush=True)  # noqa: T201
+        say(line)
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str], keep_open: Sequence[int]) -> tuple[int, str]:
+    """Run a command; gives its exit status and what it said, which is told line by line."""
+    lines = []
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        env=environment,
+        pass_fds=keep_open,
+    )
+    with process:
+        try:
+            for line in process.stdout or ():
+                lines.append(line)
+                if line.strip():
+                    tell(f"kit: {redact(line.strip())} ...")
+        except BaseException:
+            process.kill()
+            raise
+    return process.returncode, "".join(lines)

@@ -50,7 +50,7 @@ class Registered(Displayed):
 
 
 def register(
-    wanted: Sequence[Requirement], found: Sequence[Pin], label: str = "", *, say: Callable[[str], None] = print
+    wanted: Sequence[Requirement], found: Sequence[Pin], label: str = "", *, say: Callable[[str], None] | None = None
 ) -> Registered:
     """Build an environment with requirements, pins and kit, and register it as a kernel of this user.
 
@@ -58,7 +58,7 @@ def register(
         wanted: Requirements.
         found: The pins of one step, or of steps that agree.
         label: What it is for, such as `TrainFlow/fit`.
-        say: Takes a line for the user.
+        say: Takes a line for the user; it is printed by default.
 
     Raises:
         RequirementError: The pins contradict each other, want a Python that is too old for kit, or cannot be installed

@@ -16,6 +16,7 @@ from kit import cells, deps, words
 from kit import session as sessions
 from kit.artifact_table import ArtifactTable, RunTable
 from kit.errors import ArgumentError
+from kit.live import live
 from kit.model import OWN_ARTIFACTS, StepResult
 from kit.reload import Reloader
 from kit.runs import Scope
@@ -130,7 +131,8 @@ class KitMagics(Magics):
             self.session.require_sound()
             target = self.session.resolve(args.pathspec, args.successful)
             return self._bind(replay.step_inputs(self.session.runs, target, request))
-        done = self.session.run_step(args.pathspec, request, args.successful)
+        with live(self.shell):
+            done = self.session.run_step(args.pathspec, request, args.successful)
         self.user_ns["self"] = done.flow
         if args.push:
             self.user_ns.update({name: done.result.artifacts[name] for name in done.assigned})
@@ -225,10 +227,11 @@ class KitMagics(Magics):
             raise ArgumentError(
                 "%mf_install_deps needs requirements.", "Name some, -r requirements.txt, or --flow FLOW."
             )
-        if args.isolated:
-            return kernelspecs.register(wanted, found, "/".join(filter(None, (args.flow, args.step))))
         options = {name: getattr(args, name) for name in ("upgrade", "check", "dry_run", "from_source")}
-        return pinned.install(wanted, found, **options)
+        with live(self.shell):
+            if args.isolated:
+                return kernelspecs.register(wanted, found, "/".join(filter(None, (args.flow, args.step))))
+            return pinned.install(wanted, found, **options)
 
     def _parse(self, magic: Callable[..., Any], line: str) -> argparse.Namespace:
         """Parse a line by the magic's own parser."""

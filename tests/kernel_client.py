@@ -29,6 +29,7 @@ class Output:
     traceback: str = ""
     displays: list[dict[str, Any]] = field(default_factory=list)
     updates: list[str] = field(default_factory=list)
+    ids: list[str | None] = field(default_factory=list)  # of the displays, where they are updated by these
 
     def take(self, message: dict[str, Any]) -> None:
         content = message["content"]
@@ -37,12 +38,15 @@ class Output:
         elif message["msg_type"] == "error":
             self.error = f"{content['ename']}: {content['evalue']}"
             self.traceback = ANSI.sub("", "\n".join(content["traceback"]))
+        elif message["msg_type"] == "update_display_data":
+            number = self.ids.index(content["transient"]["display_id"])
+            self.displays[number] = content["data"]
+            self.updates.append(content["data"].get("text/plain", ""))
         elif message["msg_type"] in ("execute_result", "display_data"):
+            self.ids.append(content.get("transient", {}).get("display_id"))
             self.displays.append(content["data"])
             self.text += content["data"].get("text/plain", "")
             self.html += content["data"].get("text/html", "")
-        elif message["msg_type"] == "update_display_data":
-            self.updates.append(content["data"].get("text/plain", ""))
 
 
 class Kernel:

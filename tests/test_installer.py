@@ -4,6 +4,7 @@ Nothing here asks the internet: the index is a folder of wheels or a server on t
 repository's build backend is in the repository.
 """
 
+import contextlib
 import fcntl
 import functools
 import http.server
@@ -298,13 +299,18 @@ def test_an_install_waits_for_another_into_the_same_environment(environment):
 def test_where_only_root_may_write_pip_installs_for_the_user(monkeypatch):
     commands = []
 
-    def run(command: list[str], **_options: Any) -> "subprocess.CompletedProcess[str]":
-        commands.append(command)
-        return subprocess.CompletedProcess(command, 0, "")
+    class Succeeds(contextlib.AbstractContextManager[Any]):
+        stdout, returncode = (), 0
+
+        def __init__(self, command: list[str], **_options: Any) -> None:
+            commands.append(command)
+
+        def __exit__(self, *_: object) -> None:
+            pass
 
     monkeypatch.setattr(sys, "base_prefix", sys.prefix)
     monkeypatch.setattr(os, "access", lambda _path, _mode: False)
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "Popen", Succeeds)
     installer.install(["alpha-dist==1.0"], [], "alpha-dist==1.0", quiet=True)
     assert commands[0][1:4] == ["-m", "pip", "install"]
     assert commands[0][-3:] == ["--user", "--", "alpha-dist==1.0"]

@@ -1,13 +1,10 @@
 """`%mf_install_deps` in a real kernel: a flow's pins, and a kernel of their own."""
 
-import subprocess
-import sys
+import re
 
 import pytest
 from kernel_client import Kernel
 from wheel_folder import make_index
-
-from kit import installer
 
 pytestmark = pytest.mark.kernel
 
@@ -34,7 +31,9 @@ FLOW = """
 
 @pytest.fixture
 def root(make_project):
-    return make_project({"flows/pinned.py": FLOW, "pyproject.toml": "[tool.kit]\n"})
+    old = FLOW.replace("PinnedFlow", "OldFlow").replace("@pypi(", '@pypi(python="3.9.13", ', 1)
+    old = old.replace('"2.0"', '"1.0"')
+    return make_project({"flows/pinned.py": FLOW, "flows/old.py": old, "pyproject.toml": "[tool.kit]\n"})
 
 
 @pytest.fixture
@@ -59,34 +58,38 @@ def test_contradictory_pins_of_two_steps_are_shown_before_anything_is_installed(
     assert "kit: installing" not in failed.stdout
 
 
-def test_a_module_that_was_imported_before_its_version_changed_is_named(root, start_kernel, tmp_path):
-    bare = tmp_path / "site"
-    index = make_index(tmp_path)
-    command = [installer.find_uv(), "pip", "install", "-q", "--target", str(bare), "alpha-dist==1.0"]
-    subprocess.run(command, env=index, check=True)
-    code = f"""
-import sys; sys.path.insert(0, {str(bare)!r})
-import alpha
-from kit import installed
-before = installed.versions()
-import subprocess
-subprocess.run({[*command[:-1], "--upgrade", "alpha-dist==2.0"]!r}, env={index!r}, check=True)
-print(installed.outdated_imports(before))
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "{'alpha': ('1.0', '2.0')}\n"
+def test_a_kernel_of_its_own_for_a_python_that_kit_does_not_run_on_is_refused(kernel):
+    failed = kernel.run("%mf_install_deps --flow OldFlow --isolated")
+    assert failed.error.startswith("RequirementError: OldFlow pins Python 3.9.13, and kit needs 3.10")
+    assert "%mf_run_step --isolated" in failed.traceback
 
 
 def test_an_environment_of_its_own_is_a_kernel_in_which_kit_loads(root, start_kernel, tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
     monkeypatch.setenv("KIT_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "index").mkdir()
+    make_index(tmp_path / "index")
+    wheels = tmp_path / "index" / "wheels"
     made = start_kernel(root).check("%load_ext kit\n%mf_install_deps --isolated six==1.16.0")
-    name = made.text.split()[0]
+    name = re.search(r"^kit-[0-9a-f]+", made.displays[-1]["text/plain"])[0]
     own = Kernel(root, {}, name)
     try:
         assert "PinnedFlow" in own.check("%load_ext kit").stdout
         said = own.check("import six, sys; print(six.__version__, sys.prefix)").stdout
         assert said == f"1.16.0 {tmp_path}/cache/environments/{name.removeprefix('kit-')}\n"
         assert "PinnedFlow" in own.check("%mf_artifacts").text
+        first = own.check(f"%mf_install_deps {wheels}/alpha_dist-1.0-py3-none-any.whl")
+        assert len(first.displays) == 2  # one that progress was shown in, and the table
+        assert re.fullmatch(r"kit: installed .*alpha_dist-1.0\S* in [0-9.]+ s", first.displays[0]["text/plain"])
+        assert "Restart" not in first.text
+        refused = own.run(f"import alpha\n%mf_install_deps {wheels}/alpha_dist-2.0-py3-none-any.whl")
+        assert "alpha_dist is installed as 1.0, wanted is file:" in refused.error
+        assert "--upgrade" in refused.traceback
+        second = own.check(f"%mf_install_deps --upgrade {wheels}/alpha_dist-2.0-py3-none-any.whl")
+        assert "Imported before, and still at the old version: alpha (1.0, now 2.0). Restart the kernel." in second.text
+        assert own.check("alpha.VERSION").text == "'1.0'"
+        third = own.check(f"%mf_install_deps --upgrade {wheels}/alpha_dist-2.0-py3-none-any.whl")
+        assert "Restart" not in third.text
+        assert len(third.displays) == 1
     finally:
         own.close()
