@@ -184,7 +184,7 @@ def _install(states: Sequence[DependencyState], quiet: bool, from_source: bool) 
         if from_source or not preflight.lacks_wheels(error.details):
             raise
         preflight.refuse_impossible([*todo, *held], error.details)
-        installer.install(arguments, replaced, label, quiet=quiet)
+        installer.install(arguments, replaced, label, quiet=True)  # it was said that this is installed
 
 
 def _probe_one(requirement: Requirement, within: tuple[Requirement, ...] = ()) -> DependencyState:

@@ -92,7 +92,7 @@ def install(
         replaced: Those of them that are URLs of what is installed from elsewhere, or at another revision.
         label: What is installed, as it may be shown.
         quiet: Print no line.
-        wheels_only: Build nothing from source; uv alone can find that out before it touches anything.
+        wheels_only: Build nothing from source: then it is found out before anything is touched what there are none of.
 
     Raises:
         RequirementError: There is no installer, or it failed; `details` holds all that it said.
@@ -126,7 +126,7 @@ def _commands(arguments: Sequence[str], replaced: Sequence[str], wheels_only: bo
             "Put uv on the PATH, or run: python -m ensurepip.",
         )
     pip = [sys.executable, "-m", "pip", "install", "--no-input", "--no-color", "--progress-bar", "off"]
-    pip += ["--disable-pip-version-check", *(["--user"] if for_user else [])]
+    pip += ["--disable-pip-version-check", *(["--user"] if for_user else []), *(WHEELS_ONLY if wheels_only else [])]
     # pip leaves a URL alone when the version is the same, whatever the revision: those are forced first.
     forced = [[*pip, "--force-reinstall", "--no-deps", "--", *replaced]] if replaced else []
     return [*forced, [*pip, "--", *arguments]]

@@ -115,6 +115,8 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_wheel(folder, "alpha-dist", "1.0", "alpha")
     write_wheel(folder, "alpha-dist", "2.0", "alpha")
     write_wheel(folder, "beta", "1.0", "beta", requires="alpha-dist>=2")
+    write_wheel(folder, "elsewhere", "1.0", "elsewhere")
+    (folder / "elsewhere-1.0-py3-none-any.whl").rename(folder / "elsewhere-1.0-cp39-none-any.whl")
     return folder
 
 
@@ -269,6 +271,15 @@ def test_pip_installs_where_there_is_no_uv(pip_environment, repository):
     message = pip_environment.install("beta==7")["message"]
     assert "No matching distribution found for beta==7" in message
     assert pip_environment.printed == ["kit: installing beta==7 ..."]
+
+
+@pytest.mark.parametrize("with_pip", [False, True])
+def test_what_has_no_wheels_for_this_python_is_refused_with_the_pythons_that_could_have_it(with_pip, request):
+    environment = request.getfixturevalue("pip_environment" if with_pip else "environment")
+    message = environment.install(["elsewhere==1.0", "alpha-dist==1.0"])["message"]
+    this = ".".join(map(str, sys.version_info[:2]))
+    assert message.startswith(f"elsewhere==1.0, alpha-dist==1.0 cannot be had on Python {this}; Python 3.9 can")
+    assert environment.install("alpha-dist", check=True)["message"].startswith("alpha-dist is missing")
 
 
 def test_without_uv_and_pip_the_error_says_how_to_get_one(environment, tmp_path):
