@@ -16,7 +16,7 @@ from typing import Any
 from kit.errors import NotebookError
 from kit.regression.compared import Recorded
 
-__all__ = ["FOLDER", "Reference", "ReferenceCell", "load", "reference_path", "save"]
+__all__ = ["FOLDER", "Reference", "ReferenceCell", "load", "reference_path", "save", "stale_references"]
 
 FOLDER = "references"
 FORMAT = 1
@@ -57,6 +57,13 @@ class Reference:
 def reference_path(notebook: Path) -> Path:
     """Give the file of a notebook's reference, in a folder beside the notebook."""
     return notebook.parent / FOLDER / f"{notebook.stem}.json"
+
+
+def stale_references(notebooks: Iterable[Path]) -> tuple[Path, ...]:
+    """Find the references beside some notebooks whose own notebook is gone."""
+    folders = dict.fromkeys(notebook.parent for notebook in notebooks)
+    found = (path for folder in folders for path in sorted((folder / FOLDER).glob("*.json")))
+    return tuple(path for path in found if not (path.parent.parent / f"{path.stem}.ipynb").exists())
 
 
 def load(path: Path) -> Reference | None:

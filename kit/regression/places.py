@@ -1,0 +1,78 @@
+"""Where a suite keeps its things: the executed notebooks, the runs' datastore; and the environment of its kernels."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import chain, count
+from pathlib import Path
+
+from kit.kernels.forkserver import Request, WarmKernelError, close_all, prepare, why_not
+from kit.project import Project, user_environment
+
+__all__ = ["fork_servers", "inside", "kernel_environment", "session_folder", "temporary_datastore", "warm_up"]
+
+KEPT_SESSIONS = 5
+LAUNCHER = "ipykernel_launcher"
+
+
+def session_folder(project: Project) -> Path:
+    """Name a folder for the executed notebooks of this session, and forget the oldest ones."""
+    home = project.root / ".kit"
+    home.mkdir(exist_ok=True)
+    ignore = home / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", encoding="utf-8")
+    sessions = home / "test"
+    older = sorted(sessions.iterdir()) if sessions.is_dir() else []
+    for folder in older[: -(KEPT_SESSIONS - 1)]:
+        shutil.rmtree(folder, ignore_errors=True)
+    name = f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
+    again = (f"{name}-{number}" for number in count(2))  # another session within the second
+    return next(sessions / each for each in chain([name], again) if not (sessions / each).exists())
+
+
+@contextmanager
+def fork_servers() -> Iterator[None]:
+    """End the fork servers, and so all that the kernels have left, when the suite is over."""
+    try:
+        yield
+    finally:
+        close_all()
+
+
+@contextmanager
+def temporary_datastore(keep: bool) -> Iterator[Path]:
+    """Make a folder for the runs' datastore: never the user's own."""
+    folder = Path(tempfile.mkdtemp(prefix="kit-test-")).resolve()
+    (folder / ".metaflow").mkdir()
+    try:
+        yield folder
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def kernel_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Give the environment of the kernels: sets of text have one order in all of them, and in all sessions."""
+    return {"PYTHONHASHSEED": "0", **os.environ, **environ, **user_environment()}
+
+
+def warm_up(environ: Mapping[str, str]) -> None:
+    """Start the fork server: while the flows run it imports what the kernels need."""
+    request = Request((sys.executable, "-m", LAUNCHER), environ, os.getcwd())
+    with contextlib.suppress(WarmKernelError):  # the kernels will say why they are ordinary ones
+        if not why_not(request):
+            prepare(request)
+
+
+def inside(name: str) -> Path:
+    """Give the path of an executed copy below the session's folder; a notebook elsewhere has an absolute path."""
+    path = Path(name)
+    return Path("elsewhere", *path.parts[1:]) if path.is_absolute() else path
