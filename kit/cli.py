@@ -90,11 +90,12 @@ def test(
 
     project = find_project(_start(notebooks))
     console = Console() if sys.stdout.isatty() else Console(width=LOG_WIDTH)
-    report = Report(console, project.root)
+    report = Report(console, live=sys.stdout.isatty() and console.is_interactive)
     values = tuple((name, _value(text)) for name, text in parameters)
     with measured(project, cov) as coverage:
         options = Options(notebooks, workers, values, timeout, cell_timeout, retries, keep, environ=coverage.environ)
-        outcome = (update_references if update else run_suite)(project, options, report.tell)
+        with report.watching() as watch:
+            outcome = (update_references if update else run_suite)(project, options, report.tell, watch)
     report.close(outcome)
     if coverage.text:
         console.print(coverage.text, markup=False, highlight=False, soft_wrap=True)

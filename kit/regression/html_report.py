@@ -60,6 +60,7 @@ def html_report(outcome: Outcome, folder: Path, coverage: str = "") -> str:
         verdicts=[_entry(verdict, folder) for verdict in outcome.verdicts],
         executed=str(outcome.executed),
         coverage=coverage,
+        notes=outcome.notes,
         glyphs=GLYPHS,
     )
 

@@ -139,7 +139,7 @@ class NotebookItem(pytest.Item):
         environ = kernel_environment(once.environ)
         warm_up(environ)
         runs = once.run_all(notebook.runs.values())
-        lacking = why_not_run(notebook, runs, {})
+        lacking = why_not_run(notebook, runs)
         if lacking:
             return Verdict(notebook.name, "notebook", "not run", 0.0, f"not run: {lacking}", _log(runs))
         executed = once.executed()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
 from rich.table import Table
@@ -10,28 +11,38 @@ from rich.text import Text
 
 from kit.model import Verdict
 from kit.regression.compared import NotebookVerdict
-from kit.regression.suite import Outcome
-from kit.views.page import GLYPHS, duration
+from kit.regression.live import LiveTable, counted, status_of
+from kit.regression.suite import Outcome, Watch
+from kit.regression.update import FIRST_OF_TWO
+from kit.views.page import duration
 
 __all__ = ["Report"]
 
-STYLES = {"passed": "green", "failed": "bold red", "not run": "yellow"}
-
 
 class Report:
-    """Says what becomes of each flow and notebook, and sums it up.
+    """Says what becomes of each flow and notebook, and sums it up: a table while it runs, or a line for each that ends.
 
     Args:
         console: Where to write.
-        root: The project's root.
+        live: Whether that is a terminal, which can show what runs.
     """
 
-    def __init__(self, console: Console, root: Path) -> None:
-        self._console, self._root = console, root
+    def __init__(self, console: Console, live: bool = False) -> None:
+        self._console = console
+        self._live = LiveTable(console) if live else None
+
+    @contextmanager
+    def watching(self) -> Iterator[Watch]:
+        """Show how far the suite is, as long as the block lasts; gives what is to be told of it."""
+        with self._live or nullcontext(Watch()) as watch:
+            yield watch
 
     def tell(self, verdict: Verdict) -> None:
-        """Write one line as soon as a verdict is there."""
-        line = Text.assemble(_status(verdict), f" {verdict.name}  ", (duration(verdict.seconds), "dim"))
+        """Say a verdict as soon as it is there."""
+        if self._live is not None:
+            self._live.tell(verdict, verdict.name.removesuffix(FIRST_OF_TWO))
+            return
+        line = Text.assemble(status_of(verdict), f" {verdict.name}  ", (duration(verdict.seconds), "dim"))
         self._console.print(line, soft_wrap=True)
 
     def close(self, outcome: Outcome) -> None:
@@ -51,22 +62,17 @@ class Report:
         for verdict in outcome.verdicts:
             seconds = f"{verdict.seconds:.1f}" if verdict.seconds else ""
             what = "see above" if verdict.status == "failed" else verdict.detail
-            table.add_row(_status(verdict), verdict.kind, Text(verdict.name), seconds, Text(what))
+            table.add_row(status_of(verdict), verdict.kind, Text(verdict.name), seconds, Text(what))
         self._console.print()
         self._console.print(table)
-        for note in (note for verdict in outcome.verdicts for note in verdict.notes):
+        for note in (*(note for verdict in outcome.verdicts for note in verdict.notes), *outcome.notes):
             self._console.print(Text(note, style="yellow"), soft_wrap=True)
         self._summary(outcome)
 
     def _summary(self, outcome: Outcome) -> None:
-        counts = {status: sum(v.status == status for v in outcome.verdicts) for status in STYLES}
-        words = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+        words = counted(outcome.verdicts)
         self._console.print()
         self._console.print(Text(words, style="green" if outcome.passed else "bold red"))
         self._console.print(Text(f"executed notebooks: {outcome.executed}"), soft_wrap=True)
         if outcome.datastore is not None:
             self._console.print(Text(f"datastore of the runs: {outcome.datastore}"), soft_wrap=True)
-
-
-def _status(verdict: Verdict) -> Text:
-    return Text(f"{GLYPHS[verdict.status]} {verdict.status}", style=STYLES[verdict.status])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kit.errors import KitError, ProjectError
+from kit.errors import KitError, NotFoundError, ProjectError
 from kit.flowrun import datastore_environment
 from kit.kernels.cells import Limits
 from kit.model import Verdict
@@ -29,7 +29,7 @@ from kit.regression.places import (
 from kit.regression.reference_file import stale_references
 from kit.regression.settings import cell_timeout, comparison_rules, notebook_timeout
 
-__all__ = ["Options", "Outcome", "limits_of", "read_tested", "run_suite", "values_for", "why_not_run"]
+__all__ = ["Options", "Outcome", "Watch", "limits_of", "read_tested", "run_suite", "values_for", "why_not_run"]
 
 INTERRUPTED = "interrupted"
 
@@ -85,11 +85,18 @@ class Outcome:
         return not self.interrupted and all(verdict.status == "passed" for verdict in self.verdicts)
 
 
+class Watch:
+    """Is told how far a suite is; this one takes no notice."""
+
+    def planned(self, names: Sequence[str]) -> None:
+        """Take the names of all flows and notebooks, before the first of them begins."""
+
+    def began(self, name: str) -> None:
+        """Take the name of a flow or a notebook that begins, from any thread."""
+
+
 def run_suite(
-    project: Project,
-    options: Options,
-    tell: Callable[[Verdict], None],
-    began: Callable[[str], None] = lambda name: None,
+    project: Project, options: Options, tell: Callable[[Verdict], None], watch: Watch | None = None
 ) -> Outcome:
     """Run the flows in test mode, then the notebooks.
 
@@ -97,18 +104,21 @@ def run_suite(
         project: The project.
         options: What to run, and how.
         tell: Is called with each verdict when it is there.
-        began: Is called with the name of each flow and notebook that begins, by any thread.
+        watch: Is told how far it is.
 
     Raises:
         KitError: It cannot start: there are no notebooks, the settings are wrong, a parameter fits no notebook.
     """
     paths = find_notebooks(project, options.notebooks)
-    read = {path: read_tested(project, path) for path in paths}
-    notebooks = [notebook for notebook in read.values() if isinstance(notebook, Notebook)]
-    _check_given(notebooks, options)
     given = {name for name, _ in options.parameters}
+    read = {path: read_tested(project, path, given) for path in paths}
+    notebooks = [notebook for notebook in read.values() if isinstance(notebook, Notebook)]
+    if len(notebooks) == len(read):  # one that cannot be read may declare anything
+        _check_given(notebooks, given)
     plan = plan_flows(project, {flow for each in notebooks for name, flow in each.runs.items() if name not in given})
     verdicts: list[Verdict] = []
+    watch = watch or Watch()
+    watch.planned([*plan, *map(project.relative, paths)])
 
     def add(verdict: Verdict) -> None:
         verdicts.append(verdict)
@@ -121,12 +131,12 @@ def run_suite(
         kernels = kernel_environment(environ)
         warm_up(kernels)
         try:
-            runs = run_flows(project, plan, options.workers, environ, add, began)
+            runs = run_flows(project, plan, options.workers, environ, add, watch.began)
             for verdict in (verdict for verdict in read.values() if isinstance(verdict, Verdict)):
                 add(verdict)
             rules = comparison_rules(project) if options.compare else None
             limits = limits_of(project, options)
-            asyncio.run(_all_at_once(notebooks, runs, options, limits, rules, executed, kernels, add, began))
+            asyncio.run(_all_at_once(notebooks, runs, options, limits, rules, executed, kernels, add, watch.began))
         except KeyboardInterrupt:
             interrupted = True
             for verdict in _left_over(project, plan, read, {verdict.name for verdict in verdicts}):
@@ -138,14 +148,34 @@ def run_suite(
 # -------------------------------------------------------------------- what is needed
 
 
-def read_tested(project: Project, path: Path) -> Notebook | Verdict:
-    """Read a notebook; of one that cannot be tested, give the verdict: it fails by itself, not the whole suite."""
+def read_tested(project: Project, path: Path, given: Collection[str] = ()) -> Notebook | Verdict:
+    """Read a notebook; of one that cannot be tested, give the verdict: it fails by itself, not the whole suite.
+
+    Args:
+        project: The project.
+        path: The notebook.
+        given: The names of the parameters that are given values: of runs, they are the user's own.
+    """
     try:
         notebook = read_notebook(project, path)
         check_parameters(notebook, tuple(notebook.runs))
+        named = [name for name in notebook.runs if name in given]
+        others = [name for name in notebook.runs if name not in given]
+        if named and others:
+            what = f"{', '.join(named)} is a run of your own, and {', '.join(others)} would be one of the test's"
+            raise ProjectError(f"{what}: a notebook reads one datastore.", f"Give {others[0]} with -p too.")
+        for name in others:
+            _require_flow(project, notebook.runs[name])
     except KitError as error:
         return Verdict(project.relative(path), "notebook", "failed", 0.0, error.message, error.hint)
     return notebook
+
+
+def _require_flow(project: Project, name: str) -> None:
+    try:
+        project.flow(name)
+    except NotFoundError as error:
+        raise NotFoundError(f"it wants a run of {name}, and the project has no such flow", error.hint) from error
 
 
 def limits_of(project: Project, options: Options) -> Limits:
@@ -155,24 +185,18 @@ def limits_of(project: Project, options: Options) -> Limits:
     )
 
 
-def why_not_run(notebook: Notebook, runs: Mapping[str, Ran], given: Mapping[str, Any]) -> str:
+def why_not_run(notebook: Notebook, runs: Mapping[str, Ran], given: Collection[str] = ()) -> str:
     """Say which run a notebook wants and cannot have; "" where it can have them all.
 
     Args:
         notebook: The notebook.
         runs: What became of the flows.
-        given: The values that take the place of runs, by the names of parameters: runs of the user's own datastore.
+        given: The names of the parameters that are given values.
     """
-    named = [name for name in notebook.runs if name in given]
-    if named and len(named) < len(notebook.runs):
-        others = ", ".join(name for name in notebook.runs if name not in given)
-        return f"{named[0]} is a run of your own, and {others} would be one of the test's: give it with -p too"
-    for flow in () if named else notebook.runs.values():
-        ran = runs.get(flow)
-        if ran is None:
-            return f"it wants a run of {flow}, and the project has no such flow"
-        if not ran.pathspec:
-            return f"it wants a run of {flow}, which {'failed' if ran.verdict.status == 'failed' else 'was not run'}"
+    for flow in (flow for name, flow in notebook.runs.items() if name not in given):
+        if not runs[flow].pathspec:
+            failed = runs[flow].verdict.status == "failed"
+            return f"it wants a run of {flow}, which {'failed' if failed else 'was not run'}"
     return ""
 
 
@@ -182,8 +206,8 @@ def values_for(notebook: Notebook, runs: Mapping[str, Ran], given: Mapping[str, 
     return {**{name: value for name, value in given.items() if name in (notebook.declared or ())}, **values}
 
 
-def _check_given(notebooks: Sequence[Notebook], options: Options) -> None:
-    for name, _ in options.parameters:
+def _check_given(notebooks: Sequence[Notebook], given: Collection[str]) -> None:
+    for name in given:
         if not any(name in (notebook.declared or ()) for notebook in notebooks):
             raise ProjectError(
                 f"No notebook declares the parameter {name}.",

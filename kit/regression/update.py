@@ -16,12 +16,16 @@ from kit.regression.outputs.text import VARIES
 from kit.regression.reference import compare_with, make_reference
 from kit.regression.reference_file import Reference, load, reference_path, save
 from kit.regression.settings import comparison_rules
-from kit.regression.suite import Options, Outcome, run_suite
+from kit.regression.suite import Options, Outcome, Watch, run_suite
 
-__all__ = ["update_references"]
+__all__ = ["FIRST_OF_TWO", "update_references"]
+
+FIRST_OF_TWO = " (1 of 2)"  # follows the names of verdicts that are not final
 
 
-def update_references(project: Project, options: Options, tell: Callable[[Verdict], None]) -> Outcome:
+def update_references(
+    project: Project, options: Options, tell: Callable[[Verdict], None], watch: Watch | None = None
+) -> Outcome:
     """Run the flows and the notebooks twice, mask what differs by itself, and write the references.
 
     The flows too run twice: what differs from one run of a flow to the next would differ in the next test. A notebook
@@ -31,6 +35,7 @@ def update_references(project: Project, options: Options, tell: Callable[[Verdic
         project: The project.
         options: What to run, and how.
         tell: Is called with each verdict when it is there.
+        watch: Is told how far it is, in both runs.
 
     Raises:
         KitError: It cannot start.
@@ -41,9 +46,9 @@ def update_references(project: Project, options: Options, tell: Callable[[Verdic
 
     def note(verdict: Verdict) -> None:
         first[verdict.name] = verdict
-        tell(replace(verdict, name=f"{verdict.name} (1 of 2)"))
+        tell(replace(verdict, name=f"{verdict.name}{FIRST_OF_TWO}"))
 
-    once = run_suite(project, options, note)
+    once = run_suite(project, options, note, watch)
     if once.interrupted:
         return once
     verdicts: list[Verdict] = []
@@ -57,7 +62,7 @@ def update_references(project: Project, options: Options, tell: Callable[[Verdic
         verdicts.append(verdict)
         tell(verdict)
 
-    again = run_suite(project, options, take)
+    again = run_suite(project, options, take, watch)
     return replace(again, verdicts=tuple(verdicts))
 
 
@@ -83,8 +88,10 @@ def _updated(first: NotebookVerdict, again: NotebookVerdict, rules: Rules) -> No
     rewrote += _masked(made)
     outputs = sum(len(cell.outputs) for cell in made.cells)
     new = sum(cell.status == "no reference" for cell in changes.cells)
-    what = f"{len(changes.differing) + new} cells rewritten" if before is not None else f"{outputs} outputs recorded"
-    what = what.replace("1 cells", "1 cell")
+    changed = len(changes.differing) + new
+    what = f"{outputs} output{'s'[: outputs != 1]} recorded"
+    if before is not None:
+        what = f"{changed} cell{'s'[: changed != 1]} rewritten"
     return replace(again, detail=f"reference: {what}", comparison=comparison, rewrote=tuple(rewrote))
 
 
