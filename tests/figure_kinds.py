@@ -242,6 +242,68 @@ def polar(ax: Any, edit: bool) -> None:
     ax.plot(X, X * (1.01 if edit else 1))
 
 
+def events(ax: Any, edit: bool) -> None:
+    ax.eventplot([[1, 2, 3], [2, 4, 5.1 if edit else 5]])
+
+
+def second_axis(ax: Any, edit: bool) -> None:
+    ax.plot([1, 2])
+    ax.secondary_xaxis("top", functions=(lambda x: x * 2, lambda x: x / 2)).set_xlabel("b" if edit else "a")
+
+
+def frame(ax: Any, edit: bool) -> None:
+    ax.spines["top"].set_visible(not edit)
+
+
+def drawing_order(ax: Any, edit: bool) -> None:
+    ax.plot([1, 2], color="red", lw=9, zorder=3 if edit else 1)
+    ax.plot([2, 1], color="blue", lw=9)
+
+
+def turned_ticks(ax: Any, edit: bool) -> None:
+    ax.tick_params(axis="x", rotation=45 if edit else 0)
+
+
+def minor_ticks(ax: Any, edit: bool) -> None:
+    if edit:
+        ax.minorticks_on()
+
+
+def base_of_logarithm(ax: Any, edit: bool) -> None:
+    ax.plot([1, 10, 100])
+    ax.set_yscale("log", base=2 if edit else 10)
+
+
+def place_of_legend(ax: Any, edit: bool) -> None:
+    ax.plot([1, 2], label="a")
+    ax.legend(loc="lower left" if edit else "upper left")
+
+
+def size_of_title(ax: Any, edit: bool) -> None:
+    ax.set_title("x", fontsize=30 if edit else 12)
+
+
+def background_of_figure(ax: Any, edit: bool) -> None:
+    ax.figure.set_facecolor("lightblue" if edit else "white")
+
+
+def boundaries_of_colours(ax: Any, edit: bool) -> None:
+    bounds = [0, 0.3, 0.6, 1] if edit else [0, 0.5, 0.8, 1]
+    ax.imshow(values((5, 5)), norm=mpl.colors.BoundaryNorm(bounds, 256))
+
+
+def every_fifth_marker(ax: Any, edit: bool) -> None:
+    ax.plot(range(20), marker="o", markevery=5 if edit else 1)
+
+
+def smoothed_image(ax: Any, edit: bool) -> None:
+    ax.imshow(values((5, 5)), interpolation="bilinear" if edit else "nearest")
+
+
+def pie_with_shares(ax: Any, edit: bool) -> None:
+    ax.pie([3, 2, 1], labels=list("abc"), autopct="%1.1f%%", explode=(0, 0.1 * edit, 0))
+
+
 KINDS: dict[str, Callable[[Any, bool], None]] = {
     name: kind
     for name, kind in list(globals().items())
