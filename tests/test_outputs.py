@@ -58,6 +58,14 @@ def text(old: str, new: str, rules: Rules = RULES) -> tuple[str, ...]:
         ("10 %\r50 %\rdone\n", "done\n"),
         (f"{time.time()} and {int(time.time()) * 1000}", f"{time.time() - 9.5} and {int(time.time()) * 1000 - 5000}"),
         (f"at {datetime.now():%Y-%m-%d %H:%M:%S}", f"at {datetime.now():%Y-%m-%d} 01:02:03.5"),
+        (f"on {datetime.now():%d/%m/%Y %H:%M}", f"on {datetime.now():%d/%m/%Y} 01:02"),
+        (f"on {datetime.now():%b %d, %Y %H:%M}", f"on {datetime.now():%b %d, %Y} 03:04"),
+        (f"log-{datetime.now():%Y%m%d-%H%M%S}", f"log-{datetime.now():%Y%m%d}-010203"),
+        ("{'b', 'a', 'c'}", "{'c', 'a', 'b'}"),
+        ("100%|███| 10/10 [00:01<00:00,  9.8it/s]", "100%|███| 10/10 [00:00<00:00, 123.4it/s]"),
+        ("/var/ipykernel_12/345.py:1: UserWarning: x", "/var/ipykernel_67/891.py:1: UserWarning: x"),
+        ("pid 123, http://localhost:8123/", "pid 4567, http://localhost:44321/"),
+        ("3 minutes ago", "just now"),
     ],
 )
 def test_what_is_no_result_makes_no_difference(old: str, new: str) -> None:
@@ -73,6 +81,13 @@ def test_what_is_no_result_makes_no_difference(old: str, new: str) -> None:
         ("0.5", "-0.5", "line 1: 0.5 -> -0.5"),
         ("50 %", "50 kg", "line 1: '50 %' -> '50 kg'"),
         ("ok", "not ok", "line 1: 'ok' -> 'not ok'"),
+        ("{1, 2}", "{2, 3}", "line 1: '{1, 2}': 1 -> 2 and 1 more"),
+        (
+            "50%|█ | 5/10 [00:01<00:01,  9it/s]",
+            "50%|█ | 6/10 [00:01<00:01,  9it/s]",
+            "line 1: '50%|█ | 5/10 [<duration>]': 5 -> 6",
+        ),
+        ("born 06.05.2019", "born 07.05.2019", "line 1: 'born 06.05.2019': 06.05 -> 07.05"),
         ("nan", "1.0", "line 1: 'nan' -> '1.0'"),
         ("a\nb\nc", "a\nc", "line 2: - 'b'"),
         ("a\nb", "a\nx\nb", "after line 1: + 'x'"),

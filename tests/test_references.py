@@ -192,3 +192,24 @@ def test_the_lines_of_cells_are_those_of_the_file() -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"cells": [', '{"cells": {}}', '{"a": 1}', "null"])
 def test_a_text_that_is_no_notebook_has_no_lines(text: str) -> None:
     assert cell_lines(text) == ()
+
+
+def test_an_edited_cell_of_a_notebook_with_new_ids_is_known_by_its_neighbours(path: Path) -> None:
+    keep(path, notebook(cell("a", printed("1")), cell("b", printed("2"), source="score(1)"), cell("c", printed("3"))))
+    rewritten = notebook(
+        cell("x", printed("1"), source="show_a()"),
+        cell("y", printed("5"), source="something_else()"),
+        cell("z", printed("3"), source="show_c()"),
+    )
+    comparison = compare(rewritten, path, RULES)
+    assert [list(each.lines) for each in comparison.differing] == [["line 1: 2 -> 5"]]
+
+
+def test_a_cell_that_came_before_an_edited_one_does_not_take_its_place(path: Path) -> None:
+    keep(path, notebook(cell("a", printed("2"), source="score = fit(rows)")))
+    rewritten = notebook(
+        cell("x", printed("hello"), source="greet()"), cell("y", printed("3"), source="score = fit(rows, 1)")
+    )
+    comparison = compare(rewritten, path, RULES)
+    assert [list(each.lines) for each in comparison.differing] == [["line 1: 2 -> 3"]]
+    assert comparison.summary == "outputs: 1 differs, 1 without reference"

@@ -141,3 +141,26 @@ def test_reports_are_written_where_they_are_asked_for(
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_WORKSPACE", str(project.root))
     assert len([line for line in write_reports(project, outcome, None, None) if line.startswith("::error ")]) == 4
+
+
+def test_a_notebook_that_fails_is_compared_as_far_as_it_came(project: Project) -> None:
+    path = project.root / "notebooks" / "n.ipynb"
+    path.parent.mkdir()
+    before = executed("score 0.5\n", "Loss")
+    nbformat.write(before, path)
+    save(reference_path(path), make_reference(before, before, Rules()))
+    failed = executed("score 0.6\n", "Losses")
+    failed.cells[1].outputs = [new_output("error", ename="KeyError", evalue="'a'", traceback=["no"])]
+    copy = project.root / "copy.ipynb"
+    nbformat.write(failed, copy)
+    result = Executed(1.0, "cell [2]: KeyError: 'a'", "plot()\n\nTraceback", failed, 1)
+    verdict = judge(Notebook(path, "notebooks/n.ipynb"), copy, result, Rules())
+    assert verdict.detail == "cell [2]: KeyError: 'a'"
+    assert verdict.report.startswith("plot()\n\nTraceback")
+    assert "Before that, outputs: 1 differs:" in verdict.report
+    assert "line 1: 'score 0.5': 0.5 -> 0.6" in verdict.report
+    outcome = Outcome((verdict,), copy.parent)
+    assert len(list(github_annotations(project, outcome, project.root))) == 2
+    page = html_report(outcome, copy.parent)
+    assert "Traceback" in page
+    assert "score 0.6" in page

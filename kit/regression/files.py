@@ -12,7 +12,7 @@ from kit.annotations import annotation
 from kit.model import Verdict
 from kit.project import Project
 from kit.regression.compared import NotebookVerdict
-from kit.regression.judge import cell_name
+from kit.regression.judge import cell_name, own_failure
 from kit.regression.suite import Outcome
 
 __all__ = ["github_annotations", "junit", "write_reports"]
@@ -115,7 +115,7 @@ def github_annotations(project: Project, outcome: Outcome, workspace: Path) -> I
         for cell in cells:
             where = {"file": file, "line": str(cell.line or 1)}
             yield _command(verdict, where, "\n".join([cell_name(cell), *cell.lines]))
-        if not cells:
+        if own_failure(verdict):
             yield _command(verdict, {"file": file, "line": str(verdict.line)}, f"{verdict.detail}\n{verdict.report}")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from kit.model import Verdict
 from kit.regression.compared import CellComparison, NotebookVerdict, OutputComparison, Recorded
-from kit.regression.judge import cell_name
+from kit.regression.judge import cell_name, own_failure
 from kit.regression.suite import Outcome
 from kit.views.page import GLYPHS, duration
 from kit.views.template import template
@@ -76,7 +76,7 @@ def _entry(verdict: Verdict, folder: Path) -> dict[str, Any]:
         "status": verdict.status,
         "seconds": duration(verdict.seconds),
         "detail": verdict.detail,
-        "report": "" if cells else verdict.report,
+        "report": "" if cells and not own_failure(verdict) else verdict.report,
         "notes": (*verdict.notes, *(comparison.notes if comparison is not None else ())),
         "rewrote": own.rewrote if own is not None else (),
         "link": Path(link).as_posix() if link else "",

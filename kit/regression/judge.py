@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
 from kit.errors import KitError
+from kit.model import Verdict
 from kit.regression.compared import CellComparison, NotebookComparison, NotebookVerdict
 from kit.regression.discover import Notebook
 from kit.regression.execute import Executed
@@ -17,7 +19,7 @@ from kit.regression.outputs.rules import Rules
 from kit.regression.reference import compare, own_cells
 from kit.regression.reference_file import reference_path
 
-__all__ = ["cell_name", "judge", "read_executed"]
+__all__ = ["cell_name", "judge", "own_failure", "read_executed"]
 
 MAX_LINES = 12  # of a cell's differences in the terminal; the HTML report has them all
 RAISES = "raises-exception"
@@ -37,12 +39,19 @@ def judge(notebook: Notebook, executed: Path, result: Executed, rules: Rules | N
     error, report, line = result.error, result.report, 0
     if error:
         line = _failing_line(executed, text)
-    elif rules is not None:
+    if rules is not None and (not error or (result.cell is not None and result.notebook is not None)):
         try:
-            comparison = compare(read_executed(executed), reference_path(notebook.path), rules, text)
+            node = read_executed(executed)
+            comparison = compare(node, reference_path(notebook.path), rules, text)
+            if error:  # what came before it may say why
+                comparison = _before(comparison, node, result.cell or 0)
         except KitError as wrong:
-            error, report = wrong.message, wrong.hint
-    if comparison is not None and comparison.differing:
+            error, report = error or wrong.message, report or wrong.hint
+        except (OSError, ValueError):  # the copy was not written: that is said already
+            pass
+    if comparison is not None and comparison.differing and error:
+        report = f"{report}\n\nBefore that, {comparison.summary}:\n{describe(comparison)}"
+    elif comparison is not None and comparison.differing:
         error, report = comparison.summary, describe(comparison)
         line = next((cell.line for cell in comparison.differing if cell.line), 1)
     return NotebookVerdict(
@@ -58,6 +67,18 @@ def judge(notebook: Notebook, executed: Path, result: Executed, rules: Rules | N
         line=line or 1,
         notes=tuple(f"{notebook.name}: {note}" for note in result.notes),
     )
+
+
+def own_failure(verdict: Verdict) -> bool:
+    """Whether a notebook failed by itself: not, or not only, because outputs differ from the reference's."""
+    comparison = verdict.comparison if isinstance(verdict, NotebookVerdict) else None
+    return verdict.status == "failed" and (comparison is None or verdict.detail != comparison.summary)
+
+
+def _before(comparison: NotebookComparison, node: Any, failing: int) -> NotebookComparison:
+    """Leave out of a comparison the cell that failed and what would have come after it."""
+    own = len(own_cells(nbformat.from_dict({"cells": node.cells[:failing]})))
+    return replace(comparison, cells=tuple(cell for cell in comparison.cells if 0 <= cell.index < own))
 
 
 def describe(comparison: NotebookComparison) -> str:

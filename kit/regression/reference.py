@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from itertools import zip_longest
@@ -25,6 +25,7 @@ __all__ = ["compare", "make_reference", "own_cells"]
 INJECTED = frozenset({"injected-parameters", "papermill-error-cell-tag"})
 MADE_WITH = ("matplotlib", "numpy", "pandas")
 NAME_WIDTH = 80
+ALIKE = 0.6  # of two first lines of cells
 
 
 @dataclass(frozen=True)
@@ -132,16 +133,34 @@ def _ran(executed: Any, rules: Rules) -> list[_Ran]:
 
 
 def _aligned(ran: Sequence[_Ran], cells: Sequence[ReferenceCell]) -> dict[int, ReferenceCell]:
-    """Find each cell's own in the reference: by its id; else, as ids do not last in old notebooks, by its source."""
+    """Find each cell's own in the reference: by its id; else, as ids do not last, by its source; else by its place.
+
+    A cell that was edited in a notebook that has new ids is found between the same neighbours.
+    """
     by_id = {cell.id: cell for cell in cells}
     found = {cell.index: by_id[cell.id] for cell in ran if cell.id in by_id}
     taken = set(map(id, found.values()))
     left = [cell for cell in ran if cell.index not in found]
     rest = [cell for cell in cells if id(cell) not in taken]
     matcher = difflib.SequenceMatcher(None, [cell.name for cell in left], [cell.source for cell in rest], False)
-    for start, other, length in matcher.get_matching_blocks():
-        found |= {left[start + i].index: rest[other + i] for i in range(length)}
+    for what, start, end, other, other_end in matcher.get_opcodes():
+        if what == "equal" or (what == "replace" and end - start == other_end - other):
+            pairs: Iterable[tuple[_Ran, ReferenceCell]] = zip(left[start:end], rest[other:other_end], strict=True)
+        else:
+            pairs = _alike(left[start:end], rest[other:other_end])
+        found |= {cell.index: known for cell, known in pairs}
     return found
+
+
+def _alike(ran: Sequence[_Ran], cells: Sequence[ReferenceCell]) -> Iterator[tuple[_Ran, ReferenceCell]]:
+    """Pair cells whose first lines are much alike, in their order."""
+    rest = list(cells)
+    for cell in ran:
+        ratios = [difflib.SequenceMatcher(None, cell.name, known.source).ratio() for known in rest]
+        best = max(range(len(rest)), key=ratios.__getitem__, default=-1)
+        if best >= 0 and ratios[best] >= ALIKE:
+            yield cell, rest[best]
+            del rest[: best + 1]
 
 
 def _compare_cell(cell: _Ran, known: ReferenceCell | None) -> CellComparison:

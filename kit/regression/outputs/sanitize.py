@@ -17,16 +17,32 @@ NUMBER = r"\d+(?:[.,]\d+)*"
 MOMENT = re.compile(
     r"\b(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d)(?::\d\d(?:[.,]\d+)?)?(?:Z| ?[+-]\d\d:?\d\d)?)?(?![\w-])"
 )
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+CLOCK = r"(?:,? (?:at )?\d?\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?[AP]M)?)?(?!\w)"
+# Other ways to write a date: each gives its numbers and the name of the month in some order.
+WRITTEN = tuple(
+    re.compile(rf"(?<![\w./]){pattern}", re.IGNORECASE)
+    for pattern in (
+        rf"(\d{{1,2}})([./])(\d{{1,2}})\2(\d{{4}}){CLOCK}",
+        rf"({'|'.join(MONTHS)})[a-z]* (\d{{1,2}}),? (\d{{4}}){CLOCK}",
+        rf"(\d{{1,2}})\.? ({'|'.join(MONTHS)})[a-z]*\.?,? (\d{{4}}){CLOCK}",
+        r"(20\d\d)(\d\d)(\d\d)[-_T]?\d{6}(?!\d)",
+    )
+)
 EPOCH = re.compile(r"(?<![\w.])[1-9]\d{9}(?:\d{3})?(?:\.\d+)?(?![\w.])")  # seconds or milliseconds since 1970
 
 # The order matters: what is found first is gone for those below.
 BUILT_IN: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"0x[0-9a-fA-F]{6,}"), "<address>"),
+    (re.compile(r"0x[0-9a-fA-F]{6,}|(?<=\bat )0[xX][0-9a-fA-F]{3,}"), "<address>"),
+    (re.compile(r"(?:/[^\s:]*)?/ipykernel_\d+/\d+\.py|<ipython-input-\d+-\w+>"), "<cell>"),
+    (re.compile(r"\[\d[\d:]*<(?:[\d:]+|\?), *[^\]]*\]"), "[<duration>]"),  # the rest of a tqdm bar is a result
+    (re.compile(r"\b(localhost|127\.0\.0\.1|0\.0\.0\.0):\d{4,5}\b"), r"\1:<port>"),
+    (re.compile(r"\b(pid[ =:]{1,2})\d+\b", re.IGNORECASE), r"\1<pid>"),
     (re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"), "<uuid>"),
     (re.compile(r"\b(?:np|numpy)\.(True|False)_(?!\w)"), r"\1"),
     (re.compile(r"\b(?:np|numpy)\.(?:float|int|uint|str|bool|complex|longdouble)\w*\(([^()]*)\)"), r"\1"),
     (re.compile(r"\b\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d (?:\w+ )?\d{4}\b"), "<time>"),
-    (re.compile(r"\b(?:just now|\d+ (?:s|min|h|days?) ago|yesterday)(?: by \S+)?"), "<ago>"),
+    (re.compile(r"\b(?:just now|\d+ (?:s|min|h|seconds?|minutes?|hours?|days?) ago|yesterday)(?: by \S+)?"), "<ago>"),
     (re.compile(r"(?<![\w.:])\d?\d:\d\d:\d\d(?:[.,]\d+)?(?![\w:])"), "<time>"),
     (re.compile(rf"(?<![\w.,])(?:{NUMBER} ?{UNITS}\b(?: ± | ?[,:]? ?)?)+(?<=\w)"), "<duration>"),
     (re.compile(r"\bipykernel_\d+\b"), "ipykernel_<pid>"),
@@ -76,6 +92,8 @@ def sanitize(text: str, rules: Rules, first: Sequence[tuple[re.Pattern[str], str
     for pattern, replacement in (*first, *rules.sanitizers):
         text = pattern.sub(replacement, text)
     text = EPOCH.sub(_epoch, MOMENT.sub(_moment, text))
+    for each in WRITTEN:
+        text = each.sub(_written, text)
     for pattern, replacement in BUILT_IN:
         text = pattern.sub(replacement, text)
     return text
@@ -91,6 +109,23 @@ def _moment(match: re.Match[str]) -> str:
     if abs(datetime.now(timezone.utc).date() - then) > NEAR:
         return match[0]
     return "<date>" if hour is None else "<time>"
+
+
+def _written(match: re.Match[str]) -> str:
+    """Take out a date that is about today's, in whichever order its day, month and year are."""
+    parts = [
+        MONTHS.index(part.lower()[:3]) + 1 if part.isalpha() else part for part in match.groups() if part not in "./"
+    ]
+    one, two, three = map(int, parts)
+    today = datetime.now(timezone.utc).date()
+    for year, month, day in ((three, two, one), (three, one, two), (one, two, three)):
+        try:
+            near = abs(today - date(year, month, day)) <= NEAR
+        except ValueError:
+            continue
+        if near:
+            return "<time>"
+    return match[0]
 
 
 def _epoch(match: re.Match[str]) -> str:

@@ -15,6 +15,7 @@ __all__ = ["VARIES", "compare_lines", "compare_text", "mask_lines", "shortened"]
 VARIES = "<varies>"  # stands in a reference for what differs by itself
 GAP = re.compile(r"\s+")
 RULER = re.compile(r"[-=─━]{2,}")  # its length follows the width of the columns
+SET = re.compile(r"\{([^{}:]*,[^{}:]*)\}")
 WIDTH = 80
 A_NUMBER = "\0"  # stands for one where words are compared
 
@@ -35,6 +36,8 @@ def compare_text(old: str, new: str, rules: Rules) -> str:
             return f"{shortened(old)} -> {shortened(new)}"
         found = (compare_text(word, other, rules) for word, other in zip(words, others, strict=True))
         return next((message for message in found if message), "")
+    if "{" in old and "{" in new:
+        old, new = SET.sub(_in_order, old), SET.sub(_in_order, new)
     old_words, new_words = _words(old), _words(new)
     if old_words != new_words:
         return f"{shortened(old)} -> {shortened(new)}"
@@ -88,6 +91,11 @@ def shortened(text: str) -> str:
 def _words(text: str) -> str:
     """Give a text without its numbers, its white space and rulers evened out."""
     return GAP.sub(" ", RULER.sub("--", NUMBER.sub(f" {A_NUMBER} ", text))).strip()
+
+
+def _in_order(found: re.Match[str]) -> str:
+    """Sort what a set holds, whose order is none."""
+    return "{" + ", ".join(sorted(part.strip() for part in found[1].split(","))) + "}"
 
 
 def _stripped(lines: Sequence[str]) -> list[str]:
