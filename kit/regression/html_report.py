@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from kit.views.template import template
 
 __all__ = ["html_report"]
 
+CONTEXT = 3  # lines that are shown around those that differ
+MAX_LISTED = 40  # flows and notebooks; of those that passed, the others are folded
+ORDER = ("failed", "not run", "passed")
 MAX_LINES = 400  # of an output that is shown
 
 
@@ -30,14 +34,14 @@ class _Output:
     Args:
         name: What it is.
         messages: What differs.
-        rows: Lines of both: the old one, the new one, and whether they differ.
+        rows: Lines of both: the old one, the new one, and "differs", "left-out" or "".
         old_image: The old picture, as a data URI; empty where there is none.
         new_image: The new picture.
     """
 
     name: str
     messages: tuple[str, ...]
-    rows: tuple[tuple[str, str, bool], ...]
+    rows: tuple[tuple[str, str, str], ...]
     old_image: str
     new_image: str
 
@@ -54,10 +58,13 @@ def html_report(outcome: Outcome, folder: Path, coverage: str = "") -> str:
         A whole HTML page, without scripts.
     """
     counts = {status: sum(v.status == status for v in outcome.verdicts) for status in ("passed", "failed", "not run")}
+    verdicts = sorted(outcome.verdicts, key=lambda verdict: ORDER.index(verdict.status))
+    wrong = sum(verdict.status != "passed" for verdict in verdicts)
     return template("report.html.j2").render(
         passed=outcome.passed,
         counts={status: count for status, count in counts.items() if count},
-        verdicts=[_entry(verdict, folder) for verdict in outcome.verdicts],
+        verdicts=[{"anchor": f"v{number}", **_entry(each, folder)} for number, each in enumerate(verdicts, 1)],
+        shown=wrong if 0 < wrong and len(verdicts) > MAX_LISTED else len(verdicts),
         executed=str(outcome.executed),
         coverage=coverage,
         notes=outcome.notes,
@@ -96,16 +103,27 @@ def _output(output: OutputComparison) -> _Output:
     return _Output(f"output {output.number}, {output.kind}", output.messages, tuple(rows), images[0], images[1])
 
 
-def _rows(old: Recorded | None, new: Recorded | None) -> list[tuple[str, str, bool]]:
-    """Put the lines of two outputs beside each other."""
+def _rows(old: Recorded | None, new: Recorded | None) -> list[tuple[str, str, str]]:
+    """Put the lines of two outputs beside each other; of those that are the same, the ones next to a difference."""
     before, after = _lines(old), _lines(new)
-    rows = []
-    for what, start, end, new_start, new_end in difflib.SequenceMatcher(None, before, after, False).get_opcodes():
-        for index in range(max(end - start, new_end - new_start)):
-            left = before[start + index] if start + index < end else ""
-            right = after[new_start + index] if new_start + index < new_end else ""
-            rows.append((left, right, what != "equal"))
-    return rows
+    rows: list[tuple[str, str, str]] = []
+    matcher = difflib.SequenceMatcher(None, before, after, False)
+    at = 0
+    for group in matcher.get_grouped_opcodes(CONTEXT):
+        rows += _left_out(group[0][1] - at)
+        for what, start, end, new_start, new_end in group:
+            differs = "differs" if what != "equal" else ""
+            pairs = zip_longest(before[start:end], after[new_start:new_end], fillvalue="")
+            rows += [(left, right, differs) for left, right in pairs]
+        at = group[-1][2]
+    if not rows:  # the same lines: what differs is not in them
+        return [(*pair, "") for pair in zip_longest(before, after, fillvalue="")]
+    return rows + _left_out(len(before) - at)
+
+
+def _left_out(count: int) -> list[tuple[str, str, str]]:
+    note = f"… {count} line{'s'[: count != 1]} the same"
+    return [(note, note, "left-out")] if count > 0 else []
 
 
 def _lines(output: Recorded | None) -> Sequence[str]:
