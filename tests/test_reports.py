@@ -162,5 +162,5 @@ def test_a_notebook_that_fails_is_compared_as_far_as_it_came(project: Project) -
     outcome = Outcome((verdict,), copy.parent)
     assert len(list(github_annotations(project, outcome, project.root))) == 2
     page = html_report(outcome, copy.parent)
-    assert "Traceback" in page
+    assert "plot()\n\nTraceback\n" in page
     assert "score 0.6" in page
