@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support import write_files
+from support import run_flow, write_files
 from test_cli import COMMON, FIRST, kit, notebook
 
 pytestmark = [pytest.mark.flow, pytest.mark.kernel]
@@ -100,3 +100,31 @@ def test_a_tag_of_kits_that_means_nothing_fails_its_notebook(project: Path) -> N
     done = kit(project, "test")
     assert done.returncode == 1
     assert "is tagged 'kit-tol=x', which is no tolerance" in done.stdout
+
+
+def test_a_run_of_ones_own_takes_the_place_of_the_tests(project: Path) -> None:
+    path = project / "notebooks" / "own.ipynb"
+    notebook(
+        path,
+        "# parameters\nfirst = 'FirstFlow'",
+        "%load_ext kit",
+        "import kit\nprint('rows', kit.artifacts(first)['start']['rows'])",
+        runs={"first": "FirstFlow"},
+    )
+    log = run_flow(project / "flows" / "first.py", cwd=project)
+    run_id = log.partition("run-id ")[2].split(")")[0].split(",")[0].strip()
+    done = kit(project, "test", str(path), "-p", "first", f"FirstFlow/{run_id}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "flow" not in [line.split()[2] for line in done.stdout.splitlines() if line.startswith("✓ passed  ")]
+    (executed,) = (project / ".kit").rglob("own.ipynb")
+    assert "rows 10" in executed.read_text(encoding="utf-8"), "the run's own value, not test mode's"
+
+
+def test_a_reference_whose_notebook_is_gone_is_named(project: Path) -> None:
+    plain = project / "notebooks" / "plain.ipynb"
+    notebook(plain, "print(1)")
+    assert kit(project, "test", "--update", str(plain)).returncode == 0
+    plain.rename(plain.with_name("renamed.ipynb"))
+    done = kit(project, "test", str(plain.with_name("renamed.ipynb")))
+    assert "no reference" in done.stdout
+    assert "notebooks/references/plain.json: its notebook is gone" in done.stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -10,15 +12,23 @@ import nbformat
 import pytest
 from html_reader import Reader
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+from rich.console import Console
 
 from kit.model import Verdict
 from kit.project import Project, find_project
-from kit.regression.compared import NotebookVerdict
+from kit.regression.compared import (
+    CellComparison,
+    NotebookComparison,
+    NotebookVerdict,
+    OutputComparison,
+    Recorded,
+)
 from kit.regression.discover import Notebook
 from kit.regression.execute import Executed
 from kit.regression.files import github_annotations, junit, write_reports
 from kit.regression.html_report import html_report
 from kit.regression.judge import judge
+from kit.regression.live import LiveTable
 from kit.regression.outputs.rules import Rules
 from kit.regression.reference import make_reference
 from kit.regression.reference_file import reference_path, save
@@ -164,3 +174,55 @@ def test_a_notebook_that_fails_is_compared_as_far_as_it_came(project: Project) -
     page = html_report(outcome, copy.parent)
     assert "plot()\n\nTraceback\n" in page
     assert "score 0.6" in page
+
+
+def test_a_terminal_shows_what_runs_what_waits_and_what_ended(outcome: Outcome) -> None:
+    names = [verdict.name for verdict in outcome.verdicts]
+    console = Console(file=io.StringIO(), width=100, height=30, force_terminal=True)
+    table = LiveTable(console)
+    table.planned(names)
+    table.began(names[0])
+    table.tell(outcome.verdicts[0])
+    table.began(names[1])
+    with console.capture() as captured:
+        console.print(table.table())
+    shown = [re.sub(r"\x1b\[[0-9;]*m", "", line).split() for line in captured.get().splitlines()]
+    assert [line[1:3] for line in shown[:2]] == [["passed", "GoodFlow"], ["running", "BadFlow"]]
+    assert [line[:2] for line in shown[2:4]] == [["○", "notebooks/n.ipynb"], ["○", "notebooks/m.ipynb"]]
+    assert shown[4] == ["1", "passed,", "3", "to", "go"]
+
+
+def test_a_low_terminal_shows_what_matters_now() -> None:
+    console = Console(file=io.StringIO(), width=80, height=10, force_terminal=True)
+    table = LiveTable(console)
+    names = [f"n{number}.ipynb" for number in range(200)]
+    table.planned(names)
+    for name in names[:150]:
+        table.began(name)
+        table.tell(Verdict(name, "notebook", "failed" if name == "n7.ipynb" else "passed", 1.0))
+    table.began("n150.ipynb")
+    with console.capture() as captured:
+        console.print(table.table())
+    lines = captured.get().splitlines()
+    assert len(lines) <= 8
+    assert any("n7.ipynb" in line for line in lines)
+    assert any("n150.ipynb" in line for line in lines)
+
+
+def test_a_report_of_many_shows_the_failed_ones_first(outcome: Outcome) -> None:
+    passed = [Verdict(f"n{number}.ipynb", "notebook", "passed", 1.0) for number in range(200)]
+    page = html_report(Outcome((*passed, *outcome.verdicts), outcome.executed), outcome.executed.parent)
+    assert page.index("notebooks/n.ipynb") < page.index("201 more that passed") < page.index("n0.ipynb")
+
+
+def test_only_the_lines_next_to_a_difference_are_shown(project: Project) -> None:
+    old = Recorded("stdout", [f"line {number}" for number in range(100)])
+    new = Recorded("stdout", ["line -5" if number == 50 else f"line {number}" for number in range(100)])
+    cell = CellComparison(0, "a", 1, "x", "differs", (OutputComparison(1, "differs", ("m",), old, new),))
+    verdict = NotebookVerdict(
+        "n", "notebook", "failed", 1.0, comparison=NotebookComparison(project.root / "r.json", (cell,))
+    )
+    page = html_report(Outcome((verdict,), project.root), project.root)
+    assert "… 47 lines the same" in page
+    assert ">line 3<" not in page
+    assert ">line 47<" in page
