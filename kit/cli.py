@@ -57,6 +57,8 @@ main.add_command(init)
 @click.option("--update", is_flag=True, help="Run twice, and write the notebooks' references.")
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write a JUnit XML report.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write an HTML report.")
+@click.option("--on", type=click.Choice(["metaflow"]), help="Run the suite as a Metaflow flow, a task a notebook.")
+@click.option("--with", "decorators", multiple=True, metavar="SPEC", help="Passed on to that flow, as in its `--with`.")
 @click.option("--cov", is_flag=True, help="Measure the coverage of the flows' folder.")
 def test(
     notebooks: tuple[str, ...],
@@ -69,6 +71,8 @@ def test(
     update: bool,
     junit: Path | None,
     html: Path | None,
+    on: str | None,
+    decorators: tuple[str, ...],
     cov: bool,
 ) -> None:
     """Run the flows in test mode, then the debug notebooks against their runs.
@@ -77,6 +81,10 @@ def test(
     beside them, in `references`, where there are any. Exit status: 0, 1 when a flow or a notebook failed or an output
     differs, 2 when it could not start, 130 when it was interrupted.
     """
+    if decorators and not on:
+        raise click.UsageError("--with is for the flow that --on metaflow runs")
+    if on and (update or cov):
+        raise click.UsageError(f"{'--update' if update else '--cov'} works on this machine alone, without --on")
     from kit.regression.light import import_schemas
 
     import_schemas()
@@ -94,8 +102,13 @@ def test(
     values = tuple((name, _value(text)) for name, text in parameters)
     with measured(project, cov) as coverage:
         options = Options(notebooks, workers, values, timeout, cell_timeout, retries, keep, environ=coverage.environ)
-        with report.watching() as watch:
-            outcome = (update_references if update else run_suite)(project, options, report.tell, watch)
+        if on:
+            from kit.regression.on_metaflow import run_on_metaflow
+
+            outcome = run_on_metaflow(project, options, decorators, report.tell)
+        else:
+            with report.watching() as watch:
+                outcome = (update_references if update else run_suite)(project, options, report.tell, watch)
     report.close(outcome)
     if coverage.text:
         console.print(coverage.text, markup=False, highlight=False, soft_wrap=True)

@@ -29,7 +29,17 @@ from kit.regression.places import (
 from kit.regression.reference_file import stale_references
 from kit.regression.settings import cell_timeout, comparison_rules, notebook_timeout
 
-__all__ = ["Options", "Outcome", "Watch", "limits_of", "read_tested", "run_suite", "values_for", "why_not_run"]
+__all__ = [
+    "Options",
+    "Outcome",
+    "Watch",
+    "check_given",
+    "limits_of",
+    "read_tested",
+    "run_suite",
+    "values_for",
+    "why_not_run",
+]
 
 INTERRUPTED = "interrupted"
 
@@ -114,7 +124,7 @@ def run_suite(
     read = {path: read_tested(project, path, given) for path in paths}
     notebooks = [notebook for notebook in read.values() if isinstance(notebook, Notebook)]
     if len(notebooks) == len(read):  # one that cannot be read may declare anything
-        _check_given(notebooks, given)
+        check_given(notebooks, given)
     plan = plan_flows(project, {flow for each in notebooks for name, flow in each.runs.items() if name not in given})
     verdicts: list[Verdict] = []
     watch = watch or Watch()
@@ -206,7 +216,12 @@ def values_for(notebook: Notebook, runs: Mapping[str, Ran], given: Mapping[str, 
     return {**{name: value for name, value in given.items() if name in (notebook.declared or ())}, **values}
 
 
-def _check_given(notebooks: Sequence[Notebook], given: Collection[str]) -> None:
+def check_given(notebooks: Sequence[Notebook], given: Collection[str]) -> None:
+    """Make sure that each value that was given is declared by a notebook.
+
+    Raises:
+        ProjectError: One is not.
+    """
     for name in given:
         if not any(name in (notebook.declared or ()) for notebook in notebooks):
             raise ProjectError(

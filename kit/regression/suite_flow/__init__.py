@@ -1,0 +1,1 @@
+"""The folder of the flow KitTest: what its code package is made of, beside what it carries."""
