@@ -57,6 +57,9 @@ main.add_command(init)
 @click.option("--update", is_flag=True, help="Run twice, and write the notebooks' references.")
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write a JUnit XML report.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write an HTML report.")
+@click.option(
+    "--output", metavar="FOLDER", help="Write executed notebooks and reports there too; an s3:// one as well."
+)
 @click.option("--on", type=click.Choice(["metaflow"]), help="Run the suite as a Metaflow flow, a task a notebook.")
 @click.option("--with", "decorators", multiple=True, metavar="SPEC", help="Passed on to that flow, as in its `--with`.")
 @click.option("--cov", is_flag=True, help="Measure the coverage of the flows' folder.")
@@ -71,6 +74,7 @@ def test(
     update: bool,
     junit: Path | None,
     html: Path | None,
+    output: str | None,
     on: str | None,
     decorators: tuple[str, ...],
     cov: bool,
@@ -92,10 +96,13 @@ def test(
 
     from kit.regression.coverage import measured
     from kit.regression.files import write_reports
+    from kit.regression.remote import is_url, write_output
     from kit.regression.report import Report
     from kit.regression.suite import Options, run_suite
     from kit.regression.update import update_references
 
+    if update and any(map(is_url, notebooks)):
+        raise click.UsageError("--update writes references beside notebooks on this machine alone")
     project = find_project(_start(notebooks))
     console = Console() if sys.stdout.isatty() else Console(width=LOG_WIDTH)
     report = Report(console, live=sys.stdout.isatty() and console.is_interactive)
@@ -114,6 +121,8 @@ def test(
         console.print(coverage.text, markup=False, highlight=False, soft_wrap=True)
     for line in write_reports(project, outcome, html, junit, coverage.text):
         click.echo(line)
+    if output:
+        click.echo(write_output(outcome, output, coverage.text))
     if outcome.interrupted:
         raise KeyboardInterrupt
     sys.exit(0 if outcome.passed else 1)

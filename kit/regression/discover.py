@@ -15,8 +15,9 @@ from nbformat.warnings import MissingIDFieldWarning
 
 from kit.errors import NotebookError
 from kit.project import Project
+from kit.regression.remote import fetch, is_url, url_of
 
-__all__ = ["Notebook", "check_parameters", "find_notebooks", "read_notebook", "require_declared"]
+__all__ = ["Notebook", "check_parameters", "find_notebooks", "notebook_name", "read_notebook", "require_declared"]
 
 PARAMETERS_TAG = "parameters"
 
@@ -43,15 +44,17 @@ def find_notebooks(project: Project, arguments: Sequence[str | Path]) -> tuple[P
 
     Args:
         project: The project.
-        arguments: Notebooks and folders of notebooks; the project's notebooks folder by default.
+        arguments: Notebooks and folders of notebooks, s3:// ones too; the project's notebooks folder by default.
 
     Raises:
         NotebookError: One of them is not there, or there are none at all.
     """
-    places = [Path(argument) for argument in arguments] or [project.notebooks_folder]
-    found: list[Path] = []
-    for place in places:
-        if place.is_dir():
+    given = arguments or [project.notebooks_folder]
+    places, found = [Path(argument) for argument in given], list[Path]()
+    for argument, place in zip(given, places, strict=True):
+        if isinstance(argument, str) and is_url(argument):
+            found += fetch(project, argument)
+        elif place.is_dir():
             inside = (path for path in place.rglob("*.ipynb") if path.is_file())
             found += sorted(p for p in inside if not any(part.startswith(".") for part in p.relative_to(place).parts))
         elif place.is_file():
@@ -67,16 +70,19 @@ def find_notebooks(project: Project, arguments: Sequence[str | Path]) -> tuple[P
     return tuple(dict.fromkeys(path.resolve() for path in found))
 
 
+def notebook_name(project: Project, path: Path) -> str:
+    """Give a notebook's path from the project's root; its address, where it is a copy from an object store."""
+    return url_of(project, path) or project.relative(path)
+
+
 def read_notebook(project: Project, path: Path) -> Notebook:
     """Read a notebook's metadata.
-
-    Its name is its path from the project's root, or its whole path where it lies outside.
 
     Raises:
         NotebookError: It is not a notebook, its metadata is not as it should be, or it wants a run and has no cell to
             put its pathspec in.
     """
-    name = project.relative(path)
+    name = notebook_name(project, path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MissingIDFieldWarning)  # what runs the notebook gives its cells ids

@@ -20,9 +20,10 @@ from kit.processes import GENTLY, ProcessGroup
 from kit.project import Project, user_environment
 from kit.regression.carried import ROOT_VARIABLE
 from kit.regression.compared import NotebookVerdict
-from kit.regression.discover import Notebook, find_notebooks
+from kit.regression.discover import Notebook, find_notebooks, notebook_name
 from kit.regression.flows import plan_flows
 from kit.regression.places import inside, session_folder
+from kit.regression.remote import is_url
 from kit.regression.settings import comparison_rules
 from kit.regression.suite import Options, Outcome, check_given, limits_of, read_tested
 from kit.regression.tasks import MARK, Suite
@@ -99,8 +100,8 @@ def _checked(project: Project, options: Options) -> list[str]:
 
 
 def _carried(project: Project, path: Path) -> str:
-    name = project.relative(path)
-    if Path(name).is_absolute():
+    name = notebook_name(project, path)
+    if Path(name).is_absolute() or is_url(name):
         raise NotebookError(f"{name} is not in the project, which is what --on metaflow carries.", "Put it there.")
     return Path(name).as_posix()
 

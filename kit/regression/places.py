@@ -74,5 +74,5 @@ def warm_up(environ: Mapping[str, str]) -> None:
 
 def inside(name: str) -> Path:
     """Give the path of an executed copy below the session's folder; a notebook elsewhere has an absolute path."""
-    path = Path(name)
+    path = Path(name.replace("://", "/", 1))
     return Path("elsewhere", *path.parts[1:]) if path.is_absolute() else path

@@ -13,7 +13,7 @@ from kit.flowrun import datastore_environment
 from kit.kernels.cells import Limits
 from kit.model import Verdict
 from kit.project import Project
-from kit.regression.discover import Notebook, check_parameters, find_notebooks, read_notebook
+from kit.regression.discover import Notebook, check_parameters, find_notebooks, notebook_name, read_notebook
 from kit.regression.execute import Job, execute
 from kit.regression.flows import Ran, plan_flows, run_flows
 from kit.regression.judge import judge
@@ -177,7 +177,7 @@ def read_tested(project: Project, path: Path, given: Collection[str] = ()) -> No
         for name in others:
             _require_flow(project, notebook.runs[name])
     except KitError as error:
-        return Verdict(project.relative(path), "notebook", "failed", 0.0, error.message, error.hint)
+        return Verdict(notebook_name(project, path), "notebook", "failed", 0.0, error.message, error.hint)
     return notebook
 
 
@@ -286,5 +286,5 @@ def _left_over(
     for path, known in read.items():
         if isinstance(known, Verdict) and known.name not in done:
             yield known
-        elif project.relative(path) not in done:
-            yield Verdict(project.relative(path), "notebook", "not run", 0.0, INTERRUPTED)
+        elif notebook_name(project, path) not in done:
+            yield Verdict(notebook_name(project, path), "notebook", "not run", 0.0, INTERRUPTED)
