@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -91,6 +93,23 @@ def test_other_runners_get_warm_kernels_from_the_provisioner(monkeypatch: pytest
     finally:
         KernelProvisionerFactory.clear_instance()
     assert node.cells[0].outputs[0].text == "True\n"
+
+
+def test_kernelspec_that_names_the_provisioner_gives_warm_kernels_to_nbmake_and_to_kit_test(tmp_path: Path) -> None:
+    own = tmp_path / "share" / "kernels" / "warm"
+    own.mkdir(parents=True)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    metadata = {"kernel_provisioner": {"provisioner_name": "kit"}}
+    spec = {"argv": argv, "display_name": "Warm", "language": "python", "metadata": metadata}
+    (own / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text("[tool.kit]\n", encoding="utf-8")
+    path = notebook(tmp_path / "in.ipynb", "import sys\nassert 'matplotlib.pyplot' in sys.modules")
+    path.write_text(path.read_text(encoding="utf-8").replace('"python3"', '"warm"'), encoding="utf-8")
+    environ = {**os.environ, "JUPYTER_PATH": str(tmp_path / "share")}
+    nbmake = ("pytest", "-q", "-p", "no:cacheprovider", "-p", "no:kit", "-c", os.devnull, "--nbmake", "in.ipynb")
+    for words in (nbmake, ("kit", "test", "in.ipynb")):
+        done = subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, env=environ, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_importing_papermill_imports_nothing_of_kits_but_the_engine() -> None:

@@ -14,7 +14,6 @@ import contextlib
 import gc
 import importlib
 import importlib.util
-import io
 import json
 import os
 import selectors
@@ -24,10 +23,10 @@ import struct
 import sys
 import threading
 import warnings
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-RETRY = "--without="  # the modules, after a comma each, that turned out not to be fit for a fork
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 PATIENCE = 10.0  # seconds for a request whose length has come already
 
@@ -37,99 +36,43 @@ def main() -> None:
     _forget_own_folder()
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
-    before = dict(os.environ)
+    initial, before = _initial_environment(), dict(os.environ)
+    preload = _beside("preload")
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as ipykernel does
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-    why = _import_all(sys.argv[2:])
+    why = preload.import_all(sys.argv[2:], initial)
     for name in [name for name in sys.modules if name.partition(".")[0] == "kit"]:
         del sys.modules[name]  # Metaflow's extension imports it; a kernel is to see its edits
     os.environ.pop("PYDEVD_DISABLE_FILE_VALIDATION", None)
     added = {name: value for name, value in os.environ.items() if before.get(name) != value}
-    _warm_up_figures()
-    _forget_inline_backend()
+    site = {name: before.get(name) for name in {**initial, **before} if before.get(name) != initial.get(name)}
+    preload.warm_up_figures()
+    preload.forget_inline_backend()
     gc.freeze()  # the collector would write to every page that the kernels share
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
-    Server(control, added, why).serve()
+    Server(control, added, site, why, preload.stamp).serve()
+
+
+def _initial_environment() -> dict[str, str]:
+    """Read the environment that this process was started with: its site-packages may have changed it since."""
+    with open("/proc/self/environ", "rb") as file:
+        pairs = (pair.partition(b"=") for pair in file.read().split(b"\0") if b"=" in pair)
+        return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
+
+
+def _beside(name: str) -> Any:
+    """Load the module of a file beside this one, without a trace in sys.path or sys.modules."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"kit_{name}", path)
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]  # there is one for a .py file
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    return module
 
 
 def _forget_own_folder() -> None:
     """Take this file's folder from sys.path: a fresh kernel has none in its place, until IPython puts "" there."""
     if sys.path and os.path.realpath(sys.path[0]) == os.path.dirname(os.path.realpath(__file__)):
         del sys.path[0]
-
-
-def _import_all(arguments: list[str]) -> str:
-    """Import modules; gives why nothing can be forked, "" where it can.
-
-    A module that fails, prints, warns or starts a thread as it is imported would show in the kernels: this process
-    begins again without it.
-    """
-    unfit = {name for argument in arguments if argument.startswith(RETRY) for name in argument[len(RETRY) :].split(",")}
-    if threading.active_count() > 1:
-        return "the interpreter starts threads before it runs anything"
-    for name in arguments:
-        if name.startswith(RETRY) or name in unfit or not _is_installed(name):
-            continue
-        if not _import_quietly(name):
-            again = [a for a in sys.orig_argv if not a.startswith(RETRY)] + [RETRY + ",".join({*unfit, name})]
-            os.set_inheritable(int(sys.argv[1]), True)
-            os.execv(sys.executable, again)  # noqa: S606  # no shell; the same command
-    return "" if "ipykernel.kernelapp" in sys.modules else "ipykernel cannot be imported"
-
-
-def _is_installed(name: str) -> bool:
-    with contextlib.suppress(ImportError, ValueError):
-        return importlib.util.find_spec(name.partition(".")[0]) is not None
-    return False
-
-
-def _import_quietly(name: str) -> bool:
-    """Import a module; whether nobody could notice."""
-    out, err, said = sys.stdout, sys.stderr, io.StringIO()
-    sys.stdout = sys.stderr = said
-    try:
-        importlib.import_module(name)
-    except BaseException:
-        return False
-    finally:
-        sys.stdout, sys.stderr = out, err
-    return not said.getvalue() and threading.active_count() == 1
-
-
-def _warm_up_figures() -> None:
-    """Draw a figure that nobody sees, without pyplot's state: fonts and caches are then there for every kernel."""
-    if "matplotlib.backends.backend_agg" not in sys.modules:
-        return
-    with contextlib.suppress(Exception):  # a kernel will say what is wrong when it draws
-        from matplotlib.figure import Figure
-
-        figure = Figure()
-        axes = figure.add_subplot()
-        axes.plot([0, 1.5])
-        axes.set_title("warm")
-        figure.savefig(io.BytesIO(), format="png", bbox_inches="tight")
-
-
-def _forget_inline_backend() -> None:
-    """Let each kernel import matplotlib's inline backend itself: it looks for IPython's shell as it is imported."""
-    if sys.modules.pop("matplotlib_inline.backend_inline", None) is not None:
-        del sys.modules["matplotlib_inline"].backend_inline
-
-
-def _stamp() -> dict[str, tuple[int, int]]:
-    """Tell the state of what was imported: the folders that installers write to, and each file outside of them."""
-    installed = {path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages")}
-    own = (*installed, sys.prefix, sys.base_prefix, os.path.dirname(os.__file__))
-    files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
-    outside = {file for file in files if isinstance(file, str) and not file.startswith(own)}
-    outside.discard(os.path.abspath(__file__))
-    return {path: _state(path) for path in installed | outside}
-
-
-def _state(path: str) -> tuple[int, int]:
-    with contextlib.suppress(OSError):
-        return os.stat(path).st_mtime_ns, os.stat(path).st_size
-    return 0, 0
 
 
 # -------------------------------------------------------------------- the server
@@ -141,14 +84,24 @@ class Server:
     Args:
         control: Where requests come from; its end is the end of everything.
         added: Environment variables that the imports have set.
+        site: Those that an interpreter sets as it starts, by its locale and its site-packages; None: it deletes them.
         why: Why nothing can be forked, "" where it can.
+        stamp: Tells the state of what was imported.
     """
 
-    def __init__(self, control: socket.socket, added: dict[str, str], why: str) -> None:
-        self._control, self._added, self._why = control, added, why
+    def __init__(
+        self,
+        control: socket.socket,
+        added: dict[str, str],
+        site: dict[str, str | None],
+        why: str,
+        stamp: Callable[[], object],
+    ) -> None:
+        self._control, self._added, self._site, self._why = control, added, site, why
         self._kernels: dict[int, socket.socket | None] = {}  # None: the one who wanted it has gone
         self._orphans: dict[int, set[int]] = {}  # processes left by kernels: the kernels that may have left them
-        self._stamp = _stamp()
+        self._now = stamp
+        self._stamp = stamp()
         self._stale = False
         self._selector = selectors.DefaultSelector()
         self._ended, self._wakeup = os.pipe()
@@ -178,7 +131,7 @@ class Server:
         request, fds = _receive(self._control)
         kernel, *streams = fds
         connection = socket.socket(fileno=kernel)
-        self._stale = self._stale or _stamp() != self._stamp
+        self._stale = self._stale or self._now() != self._stamp
         if self._why or self._stale:
             _answer(connection, f"E{self._why}" if self._why else "S")
             connection.close()
@@ -260,7 +213,8 @@ class Server:
             signal.set_wakeup_fd(-1)
             os.close(self._ended)
             os.close(self._wakeup)
-            _become_fresh(request, {**self._added, "JPY_PARENT_PID": str(server)}, streams, server)
+            environ = {**self._added, **request["env"], **self._site, "JPY_PARENT_PID": str(server)}
+            _become_fresh(request, environ, streams, server)
             status = _run_kernel(request["argv"], connection, server)
         except SystemExit as ended:
             status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
@@ -272,7 +226,7 @@ class Server:
             _exit(status)
 
 
-def _become_fresh(request: dict[str, Any], added: dict[str, str], streams: list[int], server: int) -> None:
+def _become_fresh(request: dict[str, Any], environ: dict[str, str | None], streams: list[int], server: int) -> None:
     """Put this process into the state in which a new interpreter would be."""
     os.setsid()
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -286,7 +240,7 @@ def _become_fresh(request: dict[str, Any], added: dict[str, str], streams: list[
         if fd > 2:
             os.close(fd)
     os.environ.clear()
-    os.environ.update({**added, **request["env"], "JPY_PARENT_PID": added["JPY_PARENT_PID"]})
+    os.environ.update({name: value for name, value in environ.items() if value is not None})
     os.chdir(request["cwd"])
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed()  # the standard library's own generator sees to itself
