@@ -178,9 +178,7 @@ class _Isolated:
 
     def _records(self) -> Path:
         """Give the local folder that has the run's metadata; one that is not there where a service has it."""
-        run = self.job.run
-        known = [store.records or store.root for store in self.runs.stores if store.root == run.store] or [run.store]
-        return next((path for path in map(Path, known) if (path / run.flow / run.id).is_dir()), Path(os.devnull))
+        return Path(self.runs.folder_of(self.job.run) or os.devnull)
 
     def _give_inputs(self) -> None:
         """Put what the task takes in into the mirror, where that is not what a local run has recorded."""
