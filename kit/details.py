@@ -15,6 +15,7 @@ from kit import internals
 from kit.errors import ArtifactError
 from kit.listing import fetch, own_artifact, pickles
 from kit.model import ArtifactInfo, Pathspec, RunInfo, StepInfo, TaskInfo
+from kit.previews import preview
 from kit.records import plain_value
 from kit.runs import Runs
 from kit.views.details import Failure, Log, ParameterInfo
@@ -69,8 +70,7 @@ def _shown(runs: Runs, run: RunInfo, infos: Iterable[ArtifactInfo]) -> dict[str,
         value = plain_value(content)
         if value is None and len(content) > 16:  # not None, but something that is not plain
             continue
-        text = repr(value)
-        shown[sha] = text if len(text) <= MAX_PREVIEW else f"{text[: MAX_PREVIEW - 1]}…"
+        shown[sha] = preview(value, MAX_PREVIEW)
     return shown
 
 

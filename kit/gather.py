@@ -10,11 +10,15 @@ from kit.errors import ArtifactError
 from kit.foreach import recorded_as
 from kit.loading import load_many
 from kit.model import ArtifactInfo, Pathspec, RunInfo, StepInfo, TaskInfo
+from kit.previews import preview
 from kit.runs import Runs
 from kit.views import Displayed
 from kit.views.page import Page
 
 __all__ = ["GatheredTable", "gather"]
+
+MAX_ROWS = 50  # that are shown
+MAX_VALUE = 80  # characters
 
 
 class GatheredTable(Displayed, Sequence[dict[str, Any]]):
@@ -44,7 +48,8 @@ class GatheredTable(Displayed, Sequence[dict[str, Any]]):
     def _page(self) -> Page:
         from kit.views import compared
 
-        return compared.gathered_page(self.pathspec, self.columns, self.rows)
+        shown = [[preview(value, MAX_VALUE) for value in row] for row in self.rows[:MAX_ROWS]]
+        return compared.gathered_page(self.pathspec, self.columns, shown, len(self.rows))
 
 
 def gather(runs: Runs, run: RunInfo, step: StepInfo, names: Sequence[str]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 from kit import internals
 from kit.errors import StoreError
 
-__all__ = ["Folders", "Served", "pointed_at", "run_record", "run_records"]
+__all__ = ["Folders", "Served", "pointed_at", "pointing", "run_record", "run_records"]
 
 TIMEOUT = (5, 60)  # seconds to connect, and for an answer to begin: Metaflow's own requests wait for ever
 DOWN = 500  # an answer from here on is no answer
@@ -29,16 +30,35 @@ REASONS = {  # what requests says in the middle of many words
 }
 
 
+# Metaflow keeps the folder of its local metadata on a class, for all threads: held while that is another one.
+_pointing = threading.RLock()
+
+
+def _after_fork() -> None:
+    global _pointing
+    _pointing = threading.RLock()  # the thread that held the old one is not in the child
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+@contextmanager
+def pointing() -> Iterator[None]:
+    """Keep other threads of kit's from pointing Metaflow's local metadata elsewhere."""
+    with _pointing:
+        yield
+
+
 @contextmanager
 def pointed_at(folder: str) -> Iterator[Any]:
     """Point Metaflow's local metadata provider at a `.metaflow`, and back; gives the provider."""
     storage = internals.LocalStorage
-    before = storage.datastore_root
-    storage.datastore_root = folder
-    try:
-        yield internals.LocalMetadataProvider
-    finally:
-        storage.datastore_root = before
+    with pointing():
+        before, storage.datastore_root = storage.datastore_root, folder
+        try:
+            yield internals.LocalMetadataProvider
+        finally:
+            storage.datastore_root = before
 
 
 class Folders:

@@ -88,11 +88,14 @@ class Runs(TaskStores):
 
     def ids(self, flow: str) -> list[str]:
         """List the ids of a flow's runs, newest first, without looking into them."""
-        return [run_id for run_id, _ in self.created(flow)]
+        return [_run_id(run) for run, _ in self._rows(flow)]
 
-    def created(self, flow: str) -> list[tuple[str, datetime]]:
-        """List the ids of a flow's runs with the times at which they started, newest first."""
-        return [(_run_id(run), datetime.fromtimestamp(run["ts_epoch"] / 1000)) for run, _ in self._rows(flow)]
+    def begun(self, flow: str) -> list[RunInfo]:
+        """List the runs of a flow, newest first, without looking into them: none is known to have ended."""
+        return [
+            RunInfo(flow, _run_id(row), "running", _began(row), row.get("user_name") or "", (), None, store.root)
+            for row, store in self._rows(flow)
+        ]
 
     def _scoped(self, flow: str, scope: Scope) -> tuple[list[tuple[dict[str, Any], Store]], str]:
         """Give a flow's runs of a scope, newest first, and a sentence that says which ones were left out or let in."""
@@ -237,7 +240,7 @@ class Runs(TaskStores):
         return replace(info, index=tuple(int(frame.rpartition(":")[2]) for frame in path.split(",") if frame))
 
     def _run_info(self, flow: str, run: dict[str, Any], store: Store) -> RunInfo:
-        run_id, created = _run_id(run), run["ts_epoch"] / 1000
+        run_id, created = _run_id(run), _began(run)
         known = self._ended.get((store.root, flow, run_id))
         if known is not None:
             return replace(known, tags=tuple(sorted(run.get("tags") or ())))
@@ -253,10 +256,10 @@ class Runs(TaskStores):
             flow=flow,
             id=run_id,
             status=status,
-            created=datetime.fromtimestamp(created),
+            created=created,
             user=run.get("user_name") or "",
             tags=tuple(sorted(run.get("tags") or ())),
-            seconds=ended - created if ended else None,
+            seconds=ended - created.timestamp() if ended else None,
             store=store.root,
             system_tags=tuple(sorted(run.get("system_tags") or ())),
             beat=datetime.fromtimestamp(beat) if beat else None,
@@ -269,6 +272,10 @@ class Runs(TaskStores):
 
 def _tags(row: tuple[dict[str, Any], Store]) -> set[str]:
     return {*(row[0].get("tags") or ()), *(row[0].get("system_tags") or ())}
+
+
+def _began(run: dict[str, Any]) -> datetime:
+    return datetime.fromtimestamp(run["ts_epoch"] / 1000)
 
 
 def _run_id(run: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kit.errors import ArgumentError
 
-__all__ = ["split"]
+__all__ = ["begun", "split"]
 
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 QUOTES = "'\""
@@ -20,6 +20,20 @@ def split(line: str) -> list[str]:
     Raises:
         ArgumentError: A quote or a bracket is not closed.
     """
+    words, last, missing = _parted(line)
+    if missing:
+        raise ArgumentError(f"{line.strip()!r} is not complete: there is no closing {missing}.", "Close it.")
+    return [_unquoted(word) for word in words + [last] * bool(last)]
+
+
+def begun(line: str) -> tuple[list[str], str]:
+    """Split a line that is being written: the words before the cursor's, and the beginning of that one, as written."""
+    words, last, _ = _parted(line)
+    return [_unquoted(word) for word in words], last
+
+
+def _parted(line: str) -> tuple[list[str], str, str]:
+    """Give the words that white space ended, the last one, and the quote or bracket that it lacks."""
     words: list[str] = []
     open_brackets: list[str] = []
     word, open_quote, escaped = "", "", False
@@ -44,10 +58,7 @@ def split(line: str) -> list[str]:
                 open_brackets.append(CLOSING[char])
             elif open_brackets and char == open_brackets[-1]:
                 open_brackets.pop()
-    if open_quote or open_brackets:
-        missing = open_quote or open_brackets[-1]
-        raise ArgumentError(f"{line.strip()!r} is not complete: there is no closing {missing}.", "Close it.")
-    return [_unquoted(word) for word in words + [word] * bool(word)]
+    return words, word, open_quote or "".join(open_brackets[-1:])
 
 
 def _unquoted(word: str) -> str:

@@ -13,8 +13,8 @@ MAX_LINES = 400
 # Each row imports only rows above it (and a room's modules each other): no arrow points back up.
 LAYERS = (
     {"annotations", "blame", "errors", "model", "internals"},
-    {"absent", "flowscan", "installed", "interpreters", "kernels", "processes", "records", "requirements", "saying"},
-    {"views", "words"},
+    {"absent", "flowscan", "installed", "interpreters", "kernels", "late", "processes", "records", "requirements"},
+    {"previews", "saying", "views", "words"},
     {"project", "installer", "flowfile", "foreach", "listing", "metadata", "scope", "runlog", "runwords"},
     {"preflight", "envs", "stores", "configured", "testmode"},
     {"taskstores"},
@@ -24,6 +24,7 @@ LAYERS = (
     {"artifact_table", "comparison", "pinned"},
     {"replay", "kernelspecs", "liverun"},
     {"session", "cells", "live"},
+    {"offers"},
     {"magics", "complete", "regression"},
     {"checks", "starter"},
     {"commands"},

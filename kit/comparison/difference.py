@@ -19,8 +19,8 @@ from kit.comparison.equality import equal
 from kit.comparison.found import MAX_LINES, Entry, Found, counted
 from kit.comparison.libraries import comparison_for
 from kit.comparison.plain import bytes_difference, moment_difference, number_difference, text_difference
-from kit.comparison.previews import cut, preview, shape_of, type_name
 from kit.model import Difference, DifferenceKind, LazyArtifacts
+from kit.previews import cut, preview, shape_of, type_name
 
 __all__ = ["difference", "differences"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kit.comparison.previews import cut
 from kit.model import Difference, DifferenceKind
+from kit.previews import cut
 from kit.views.page import visible
 
 __all__ = ["MAX_LINES", "Entry", "Found", "counted"]

@@ -9,7 +9,7 @@ from typing import Any
 from kit.comparison.cells import MAX_FIRST, Cells, compare_cells, compare_objects
 from kit.comparison.found import MAX_LINES, Entry, Found, counted
 from kit.comparison.plain import written, written_pair
-from kit.comparison.previews import preview
+from kit.previews import preview
 
 __all__ = ["frame_difference", "index_difference", "series_difference"]
 

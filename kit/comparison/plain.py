@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from kit.comparison.found import Entry, Found, counted
-from kit.comparison.previews import cut, preview, shape_of
+from kit.previews import cut, preview, shape_of
 from kit.views.page import visible
 
 __all__ = [

@@ -9,6 +9,7 @@ from typing import Any
 
 from kit import internals
 from kit.replay.interpreter import restore
+from kit.metadata import pointing
 
 __all__ = ["KEEPERS"]
 
@@ -45,12 +46,15 @@ def current() -> Undo:
 def client() -> Undo:
     """Give the client the namespace and metadata provider that it starts with, and keep the user's."""
     core, storage, provider = internals.client_core, internals.LocalStorage, internals.LocalMetadataProvider
-    chosen, info, root = (core.current_namespace, core.current_metadata), provider._INFO, storage.datastore_root
+    chosen, info = (core.current_namespace, core.current_metadata), provider._INFO
+    with pointing():
+        root = storage.datastore_root
     core.current_namespace = core.current_metadata = False
 
     def put_back() -> None:
         core.current_namespace, core.current_metadata = chosen
-        provider._INFO, storage.datastore_root = info, root
+        with pointing():
+            provider._INFO, storage.datastore_root = info, root
 
     return put_back
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from kit.model import ArtifactInfo, Pathspec
 from kit.views.details import ArtifactChange
@@ -12,7 +11,6 @@ from kit.views.page import Cell, Page, Table, count, mark_of, size
 __all__ = ["difference_page", "gathered_page"]
 
 MAX_CHANGES = 300
-MAX_ROWS = 50
 MAX_VALUE = 80  # characters
 
 
@@ -41,17 +39,18 @@ def difference_page(
     return Page(title, tables, (*rest, said, *notes))
 
 
-def gathered_page(pathspec: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Page:
+def gathered_page(pathspec: str, columns: Sequence[str], rows: Sequence[Sequence[str]], tasks: int) -> Page:
     """Describe rows of values.
 
     Args:
         pathspec: The step that they are of.
         columns: The names of the columns.
-        rows: The values, a tuple a row.
+        rows: The values of the first tasks, as text.
+        tasks: How many tasks there are.
     """
-    shown = tuple(tuple(Cell(_written(value), code=True) for value in row) for row in rows[:MAX_ROWS])
-    tail = (f"and {len(rows) - MAX_ROWS:,} more",) if len(rows) > MAX_ROWS else ()
-    title = (Cell(pathspec, code=True), Cell(count(len(rows), "task")))
+    shown = tuple(tuple(Cell(_cut(value), code=True) for value in row) for row in rows)
+    tail = (f"and {tasks - len(rows):,} more",) if tasks > len(rows) else ()
+    title = (Cell(pathspec, code=True), Cell(count(tasks, "task")))
     return Page(title, (Table((), tuple(map(_cut, columns)), shown, tail=tail),))
 
 
@@ -68,13 +67,6 @@ def _row(change: ArtifactChange) -> tuple[Cell, ...]:
 
 def _side(info: ArtifactInfo | None) -> str:
     return f"{_cut(info.type)}, {size(info.size)}" if info else ""
-
-
-def _written(value: Any) -> str:
-    try:
-        return _cut(repr(value))
-    except Exception as error:  # what a repr raises must not hide the other rows
-        return f"<{type(value).__name__}: its repr raised {type(error).__name__}>"
 
 
 def _cut(text: str) -> str:
