@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
-from kit import offers, words
+from kit import internals, offers, words
 from kit.late import Answers
 from kit.offers import Find, Offer
 
@@ -43,13 +43,14 @@ def matcher(magics: Callable[[], Any]) -> Callable[[CompletionContext], SimpleMa
 
     @context_matcher()
     def kit_matcher(context: CompletionContext) -> SimpleMatcherResult:
-        started = time.monotonic()
         found = MAGIC_LINE.search(context.text_until_cursor)
         magic = getattr(magics(), found[1], None) if found else None
         if not found or magic is None:
             return _answer([], "", own=False)
         before, word = words.begun(found[2])
         line = _Line(magics(), magic, before, word)
+        line.prepare()
+        started = time.monotonic()
         wanted = line.offers(lambda questions: list(chain.from_iterable(answers.ask(questions, started))))
         fitting = [offer for offer in wanted if offer.text.startswith(word) and offer.text != word]
         return _answer(fitting[:MAX_OFFERS], word, own=not line.is_of_others)
@@ -97,6 +98,11 @@ class _Line:
     @property
     def _installs(self) -> bool:
         return bool(self._name == "mf_install_deps")
+
+    def prepare(self) -> None:
+        """Import Metaflow where runs are asked for: once in a kernel, a Tab takes as long as that."""
+        if self._step or "/" in self._word or "[" in self._word:
+            internals.METADATA_PROVIDERS  # noqa: B018  # to ask for it imports it
 
     @property
     def is_of_others(self) -> bool:

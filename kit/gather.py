@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from kit.errors import ArtifactError
@@ -80,12 +83,58 @@ def gather(runs: Runs, run: RunInfo, step: StepInfo, names: Sequence[str]) -> An
         return GatheredTable(str(Pathspec(run.flow, run.id, step.name)), columns, rows)
     # Column by column: pandas would take a row of lists or arrays apart.
     data = {name: _series(pandas, [row[i] for row in rows]) for i, name in enumerate(columns)}
-    return pandas.DataFrame(data, columns=columns)
+    if all(_writes_itself(value) for row in rows for value in row):
+        return pandas.DataFrame(data, columns=columns)
+    return _shown_safely(pandas)(data, columns=columns)
+
+
+def _writes_itself(value: Any) -> bool:
+    kind = type(value)
+    known = kind.__module__.partition(".")[0] in (*sys.stdlib_module_names, "numpy", "pandas")
+    return known and kind not in (list, tuple, dict, set, frozenset)  # these hold others
+
+
+def _itself(frame: Any) -> Any:
+    return frame
+
+
+@cache
+def _shown_safely(pandas: Any) -> Any:
+    """Make a DataFrame that is shown even where a value cannot write itself; what is made of it is a plain one."""
+
+    class Gathered(pandas.DataFrame):  # type: ignore[misc]
+        @property
+        def _constructor(self) -> Any:
+            return pandas.DataFrame
+
+        def __reduce_ex__(self, protocol: Any) -> Any:
+            return _itself, (pandas.DataFrame(self),)
+
+        def _rows(self) -> GatheredTable:
+            return GatheredTable(
+                "", [str(name) for name in self.columns], list(self.itertuples(index=False, name=None))
+            )
+
+        def __repr__(self) -> str:
+            try:
+                return str(super().__repr__())
+            except Exception:  # the values are the user's: to write them may raise anything
+                return repr(self._rows())
+
+        def _repr_html_(self) -> Any:
+            try:
+                return super()._repr_html_()
+            except Exception:
+                return self._rows()._repr_html_()
+
+    Gathered.__name__ = Gathered.__qualname__ = "DataFrame"
+    return Gathered
 
 
 def _series(pandas: Any, values: list[Any]) -> Any:
     if all(value is None or isinstance(value, (bool, int, float, str)) for value in values):
-        return pandas.Series(values)
+        with suppress(OverflowError):  # an int may be too long for a float
+            return pandas.Series(values)
     return pandas.Series(values, dtype=object)
 
 

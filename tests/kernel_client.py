@@ -101,11 +101,28 @@ class Kernel:
 
     def complete(self, code: str) -> list[str]:
         """Ask for completions at the end of the code, as Tab does."""
+        return list(self._completed(code)["matches"])
+
+    def labels(self, code: str) -> dict[str, str]:
+        """Ask for completions, with what a front end says beside them."""
+        found = self._completed(code)["metadata"]["_jupyter_types_experimental"]
+        return {each["text"]: each["type"] for each in found}
+
+    def _completed(self, code: str) -> dict[str, Any]:
         message_id = self.client.complete(code, len(code))
         while True:
             message = self.client.get_shell_msg(timeout=CELL_TIMEOUT)
             if message["parent_header"].get("msg_id") == message_id:
-                return list(message["content"]["matches"])
+                return dict(message["content"])
+
+    def offered(self, code: str, *wanted: str) -> list[str]:
+        """Press Tab until some completions are among those that are offered: a slow datastore takes more than one."""
+        for _ in range(100):
+            found = self.complete(code)
+            if set(wanted) <= set(found):
+                return found
+            time.sleep(0.1)
+        raise AssertionError(f"{code!r} completes to {found}, without {wanted}")
 
     def close(self) -> None:
         self.client.stop_channels()

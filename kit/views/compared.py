@@ -43,14 +43,14 @@ def gathered_page(pathspec: str, columns: Sequence[str], rows: Sequence[Sequence
     """Describe rows of values.
 
     Args:
-        pathspec: The step that they are of.
+        pathspec: The step that they are of; "" where that is not known.
         columns: The names of the columns.
         rows: The values of the first tasks, as text.
         tasks: How many tasks there are.
     """
     shown = tuple(tuple(Cell(_cut(value), code=True) for value in row) for row in rows)
     tail = (f"and {tasks - len(rows):,} more",) if tasks > len(rows) else ()
-    title = (Cell(pathspec, code=True), Cell(count(tasks, "task")))
+    title = (*((Cell(pathspec, code=True),) if pathspec else ()), Cell(count(tasks, "task")))
     return Page(title, (Table((), tuple(map(_cut, columns)), shown, tail=tail),))
 
 
