@@ -93,8 +93,8 @@ def _logs(logs: Sequence[Log]) -> Iterable[Table]:
     for log in logs:
         block = tuple(_cut(line, MAX_LINE) for line in log.lines)
         said = count(len(log.lines), "line") + (f", after {log.left_out:,} more" if log.left_out else "")
-        heading = (Cell(str(log.task), code=True), Cell(log.stream))
-        yield Table(heading, (), ((Cell(said, block=block),),) if block else (), tail=() if block else ("nothing",))
+        heading = (Cell(str(log.task), code=True), Cell(log.stream), Cell(said if block else "nothing"))
+        yield Table(heading, (), ((Cell("", block=block),),) if block else ())
 
 
 def _cards(details: RunDetails) -> Iterable[Table]:

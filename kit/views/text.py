@@ -38,7 +38,8 @@ def _table(table: Table) -> list[str]:
     blocks = [[line for cell in row for line in cell.block] for row in table.rows]
     for row, block in zip(rows, [[]] * (len(rows) - len(blocks)) + blocks, strict=True):
         cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
-        lines.append((indent * 2 + "  ".join(cells)).rstrip())
+        said = "  ".join(cells).rstrip()
+        lines += [indent * 2 + said] if said or not block else []
         lines += [indent * 2 + "    " + visible(line) for line in block]
     return lines + [indent * 2 + visible(line) for line in table.tail]
 
