@@ -17,6 +17,7 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMa
 from kit import internals, offers, words
 from kit.late import Answers
 from kit.offers import Find, Offer
+from kit.previews import cut
 
 if TYPE_CHECKING:
     from kit.session import Session
@@ -27,6 +28,7 @@ MAGIC_LINE = re.compile(r"(?:^\s*%{0,2}|=\s*%{1,2})(mf_\w+)\s+(.*)$")
 VARIABLE = re.compile(r"\{(\w+)\}|\$(\w+)")
 BEGUN_VARIABLE = re.compile(r"\{(\w*)$")
 MAX_OFFERS = 100  # more are not read; a letter more finds the others
+MAX_LABEL = 30  # characters
 STEP_OPTIONS = ("to", "step")
 PATHSPEC_OPTIONS = ("diff", "flow")
 
@@ -68,7 +70,7 @@ class _Offered(list[SimpleCompletion]):
 
 def _answer(offered: Sequence[Offer], word: str, own: bool) -> SimpleMatcherResult:
     """Answer the completer; on kit's own words its other matchers, which would offer Python names, are silenced."""
-    completions = [SimpleCompletion(offer.text, type=offer.label) for offer in offered]
+    completions = [SimpleCompletion(offer.text, type=_kept_together(offer.label)) for offer in offered]
     return SimpleMatcherResult(
         completions=_Offered(completions) if own else completions,
         matched_fragment=word,
@@ -76,6 +78,11 @@ def _answer(offered: Sequence[Offer], word: str, own: bool) -> SimpleMatcherResu
         do_not_suppress=set(),
         ordered=True,
     )
+
+
+def _kept_together(label: str) -> str:
+    """Write a label so that JupyterLab, whose rows are one line high, does not break it."""
+    return cut(label, MAX_LABEL).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 class _Line:

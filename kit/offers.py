@@ -11,7 +11,7 @@ from kit.errors import KitError, NotFoundError
 from kit.foreach import said
 from kit.model import TaskInfo
 from kit.resolve import Target, resolve
-from kit.views.page import age, size, visible
+from kit.views.page import age, visible
 
 if TYPE_CHECKING:
     from kit.session import Session
@@ -65,7 +65,7 @@ def artifacts(session: Session, pathspec: str) -> list[Offer]:
     found: dict[str, str] = {}
     for task in _tasks(session, _target(session, pathspec)):
         for info in task.artifacts:
-            found.setdefault(info.name, f"{info.type}, {size(info.size)}")
+            found.setdefault(info.name, info.type.rpartition(".")[2])
     return [Offer(name, found[name]) for name in sorted(found)]
 
 
@@ -156,5 +156,5 @@ def _tasks(session: Session, target: Target) -> Sequence[TaskInfo]:
 
 
 def _told(task: TaskInfo) -> str:
-    """Say a task's foreach values, and how it stands."""
-    return ", ".join(filter(None, (said(task), task.status)))
+    """Say how a task stands, and its foreach values."""
+    return ", ".join(filter(None, (task.status, said(task))))

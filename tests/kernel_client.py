@@ -106,7 +106,7 @@ class Kernel:
     def labels(self, code: str) -> dict[str, str]:
         """Ask for completions, with what a front end says beside them."""
         found = self._completed(code)["metadata"]["_jupyter_types_experimental"]
-        return {each["text"]: each["type"] for each in found}
+        return {each["text"]: each["type"].replace("\N{NO-BREAK SPACE}", " ") for each in found}
 
     def _completed(self, code: str) -> dict[str, Any]:
         message_id = self.client.complete(code, len(code))

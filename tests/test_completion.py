@@ -30,7 +30,7 @@ completer, found = IPythonPTCompleter(shell=shell), {}
 for line, wanted in json.loads(sys.argv[1]).items():
     for _ in range(100):
         offered = completer.get_completions(Document(line), CompleteEvent())
-        found[line] = [(each.text, each.display_meta_text) for each in offered]
+        found[line] = [(each.text, each.display_meta_text.replace("\\xa0", " ")) for each in offered]
         if wanted in dict(found[line]):
             break
         time.sleep(0.1)

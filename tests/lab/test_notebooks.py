@@ -6,8 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from support import LAB_TOKEN
+
+import kit
 
 pytestmark = [pytest.mark.lab, pytest.mark.flow, pytest.mark.kernel]
 
@@ -101,3 +104,28 @@ def test_tab_offers_the_steps_of_a_flow(notebook: LabPage) -> None:
     )
     offered = " ".join(notebook.texts(".jp-Completer-item, .jp-mod-active .cm-content"))
     assert "TrainFlow/evaluate" in offered
+    notebook.type_in_new_cell("x = %mf_artifacts TrainFlow/")
+    notebook.page.keyboard.press("Tab")
+    notebook.page.wait_for_selector(".jp-Completer-item", timeout=PATIENCE)
+    offered = notebook.texts(".jp-Completer-item")
+    assert [item for item in offered if "TrainFlow/1" in item and ("ago" in item or "now" in item)]
+
+
+def test_a_notebook_that_is_not_trusted_shows_a_run_all_the_same(
+    browser: Any, lab: str, example: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(example)
+    shown = kit.artifacts("TrainFlow").also("previews", "logs")
+    output = nbformat.v4.new_output("display_data", {"text/html": shown._repr_html_(), "text/plain": repr(shown)})
+    cell = nbformat.v4.new_code_cell("%mf_artifacts TrainFlow --preview --logs", outputs=[output])
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), example / "notebooks" / "untrusted.ipynb")
+    page = browser.new_page(viewport={"width": 1180, "height": 860})
+    page.goto(f"{lab}/lab/tree/notebooks/untrusted.ipynb?token={LAB_TOKEN}&reset", wait_until="domcontentloaded")
+    page.wait_for_selector(".jp-OutputArea-output details", timeout=PATIENCE)
+    picture = page.locator(".jp-OutputArea-output img")
+    assert picture.evaluate("image => image.naturalWidth") > 0
+    assert "evaluate" in picture.get_attribute("alt")
+    assert page.locator(".jp-OutputArea-output details").count() >= len(shown)
+    assert page.locator(".jp-OutputArea-output [style]").count() > 0
+    assert not page.evaluate("() => window.jupyterapp.shell.currentWidget.content.model.cells.get(0).trusted")
+    page.close()
