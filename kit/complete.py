@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
-from kit import internals, offers, words
+from kit import offers, words
 from kit.late import Answers
 from kit.offers import Find, Offer
 from kit.previews import cut
@@ -109,7 +109,7 @@ class _Line:
     def prepare(self) -> None:
         """Import Metaflow where runs are asked for: once in a kernel, a Tab takes as long as that."""
         if self._step or "/" in self._word or "[" in self._word:
-            internals.METADATA_PROVIDERS  # noqa: B018  # to ask for it imports it
+            offers.prepare()
 
     @property
     def is_of_others(self) -> bool:

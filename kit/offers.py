@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kit import words
+from kit import internals, words
 from kit.errors import KitError, NotFoundError
 from kit.foreach import said
 from kit.model import TaskInfo
@@ -16,7 +17,7 @@ from kit.views.page import age, visible
 if TYPE_CHECKING:
     from kit.session import Session
 
-__all__ = ["Find", "Offer", "artifacts", "pathspecs", "steps", "values"]
+__all__ = ["Find", "Offer", "artifacts", "pathspecs", "prepare", "steps", "values"]
 
 
 Find = Callable[[], "list[Offer]"]
@@ -35,6 +36,12 @@ class Offer:
     label: str = ""
 
 
+def prepare() -> None:
+    """Import what the answers need of Metaflow: by one thread, before others ask for it too."""
+    for name in ("METADATA_PROVIDERS", "DATASTORES", "LocalStorage", "ForeachFrame", "client_core", "config"):
+        getattr(internals, name)
+
+
 def pathspecs(session: Session, word: str) -> dict[Hashable, Find]:
     """List what a pathspec may be, up to the end of the part that `word` is in; more than begin with it.
 
@@ -47,10 +54,10 @@ def pathspecs(session: Session, word: str) -> dict[Hashable, Find]:
     if bracket:
         return {("values of", step, current): lambda: _foreach_values(session, step)}
     if not slash:
-        return {
-            ("flows", current): lambda: _flows_and_steps(session),
-            ("other flows",): lambda: _other_flows(session),
-        }
+        known: dict[Hashable, Find] = {("flows", current): lambda: _flows_and_steps(session)}
+        if "metaflow" not in sys.modules:  # two threads that import it at once fail
+            return known
+        return {**known, ("other flows", current): lambda: _other_flows(session)}
     if "/" in head:
         return {("within", head): lambda: _within(session, head)}
     return {

@@ -14,8 +14,8 @@ MAX_LINES = 400
 LAYERS = (
     {"annotations", "blame", "errors", "model", "internals"},
     {"absent", "flowscan", "installed", "interpreters", "kernels", "late", "processes", "records", "requirements"},
-    {"previews", "saying", "views", "words"},
-    {"project", "installer", "flowfile", "foreach", "listing", "metadata", "scope", "runlog", "runwords"},
+    {"saying", "views", "words"},
+    {"project", "previews", "installer", "flowfile", "foreach", "listing", "metadata", "scope", "runlog", "runwords"},
     {"preflight", "envs", "stores", "configured", "testmode"},
     {"taskstores"},
     {"runs", "deps", "pins", "locks", "reload"},

@@ -11,7 +11,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(1, str(HERE.parent))  # what the tests share
 
-NAMES = ("load", "replay", "artifacts", "s3", "envs", "notebooks")
+NAMES = ("load", "replay", "artifacts", "s3", "completion", "envs", "notebooks")
 
 
 def main() -> None:
