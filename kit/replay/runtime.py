@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 from kit import internals
-from kit.replay.interpreter import restore
 from kit.metadata import pointing
+from kit.replay.interpreter import restore
 
 __all__ = ["KEEPERS"]
 
