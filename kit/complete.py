@@ -18,6 +18,7 @@ from kit import offers, words
 from kit.late import Answers
 from kit.offers import Find, Offer
 from kit.previews import cut
+from kit.runwords import AFTER
 
 if TYPE_CHECKING:
     from kit.session import Session
@@ -29,7 +30,7 @@ VARIABLE = re.compile(r"\{(\w+)\}|\$(\w+)")
 BEGUN_VARIABLE = re.compile(r"\{(\w*)$")
 MAX_OFFERS = 100  # more are not read; a letter more finds the others
 MAX_LABEL = 30  # characters
-STEP_OPTIONS = ("to", "step")
+STEP_OPTIONS = ("to", "step", "resume")
 PATHSPEC_OPTIONS = ("diff", "flow")
 
 Ask = Callable[[Mapping[Hashable, Find]], list[Offer]]
@@ -106,6 +107,17 @@ class _Line:
     def _installs(self) -> bool:
         return bool(self._name == "mf_install_deps")
 
+    @property
+    def _runs(self) -> bool:
+        return bool(self._name == "mf_run")
+
+    def _parameters(self) -> list[Offer]:
+        """List the Parameters of the flow that is run, and Metaflow's own options."""
+        flow = self._session.project.scan().flows.get(self._step) if self._runs else None
+        if flow is None:
+            return []
+        return [*(Offer(f"--{n}", "Parameter") for n in flow.parameters), *(Offer(f"--{n}", "option") for n in AFTER)]
+
     def prepare(self) -> None:
         """Import Metaflow where runs are asked for: once in a kernel, a Tab takes as long as that."""
         if self._step or "/" in self._word or "[" in self._word:
@@ -125,11 +137,12 @@ class _Line:
         option, word, session = self._option, self._word, self._session
         current = str(session.current)
         if option is None and word.startswith("-"):
-            return _options(self._parser)
+            return [*_options(self._parser), *self._parameters()]
         if BEGUN_VARIABLE.search(word):
             return self._pathspecs_of_the_notebook()
         if option in PATHSPEC_OPTIONS or (option is None and not self._named and not self._installs):
-            return self._pathspecs(ask)
+            found = self._pathspecs(ask)
+            return [each for each in found if each.label == "flow" or "/" in each.text] if self._runs else found
         step = self._step
         if not step:
             return []

@@ -253,6 +253,12 @@ def _read_json(content: bytes) -> dict[str, Any]:
     return read if isinstance(read, dict) else ABSENT
 
 
+def _frames(stack: Any) -> list[Any]:
+    """Give the foreachs around a task; none where the record is damaged."""
+    whole = isinstance(stack, list) and all(isinstance(frame, internals.ForeachFrame) for frame in stack)
+    return stack if whole else []
+
+
 def _described(storage: Any, flow: str, attempts: dict[str, tuple[int, dict[str, Any]]]) -> Iterator[TaskInfo]:
     stacks = {folder: _addresses(data).get("_foreach_stack") for folder, (_, data) in attempts.items()}
     values: dict[str, Any] = {}
@@ -260,7 +266,7 @@ def _described(storage: Any, flow: str, attempts: dict[str, tuple[int, dict[str,
         values[sha] = plain_value(content)
     for folder, (attempt, data) in attempts.items():
         _, run, step, task = folder.split("/")[-4:]
-        frames = values.get(stacks[folder] or "") or ()
+        frames = _frames(values.get(stacks[folder] or ""))
         yield TaskInfo(
             pathspec=Pathspec(flow, run, sys.intern(step), task),
             status=status_by(_addresses(data).get("_task_ok")),

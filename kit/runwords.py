@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from kit.errors import ArgumentError, did_you_mean
 
-__all__ = ["Passed", "own_words", "passed_words"]
+__all__ = ["AFTER", "Passed", "own_words", "passed_words"]
 
 # Metaflow's options and how many words follow each: before `run`, and after it.
 BEFORE = {"config": 2, "config-value": 2, "datastore": 1, "datastore-root": 1, "event-logger": 1, "metadata": 1}

@@ -192,3 +192,10 @@ def test_an_executed_notebook_keeps_the_last_picture_alone(kernel: Kernel, tmp_p
     (only,) = nbformat.read(executed, as_version=4).cells[1].outputs
     assert "✓ succeeded" in only["data"]["text/plain"]
     assert only["data"]["text/html"].count("<img") == 1
+
+
+def test_tab_offers_flows_parameters_and_steps_to_resume(kernel: Kernel) -> None:
+    assert kernel.complete("%mf_run Wi") == ["WideFlow"]
+    assert {"--bad", "--background"} <= set(kernel.complete("%mf_run WideFlow --ba"))
+    assert kernel.complete("%mf_run WideFlow --max-w") == ["--max-workers"]
+    assert kernel.complete("run = %mf_run WideFlow --bad 2 --resume j") == ["join"]
