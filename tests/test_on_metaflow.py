@@ -129,3 +129,9 @@ def test_what_cannot_be_carried_or_started_is_said_at_once(project: Path, tmp_pa
     unknown = kit(project, "test", "--on", "metaflow", "--with", "no_such_decorator", "notebooks/bad.ipynb")
     assert unknown.returncode == 2
     assert "no_such_decorator" in unknown.stderr
+
+
+def test_a_run_of_ones_own_stays_here(project: Path) -> None:
+    done = kit(project, "test", "--on", "metaflow", "-p", "first", "FirstFlow/12")
+    assert done.returncode == 2
+    assert "first would be a run of your own" in done.stderr

@@ -92,7 +92,14 @@ def _checked(project: Project, options: Options) -> list[str]:
     paths = find_notebooks(project, options.notebooks)
     names = [_carried(project, path) for path in paths]
     notebooks = [each for each in (read_tested(project, path) for path in paths) if isinstance(each, Notebook)]
-    check_given(notebooks, {name for name, _ in options.parameters})
+    given = {name for name, _ in options.parameters}
+    check_given(notebooks, given)
+    own = [name for each in notebooks for name in each.runs if name in given]
+    if own:
+        raise NotebookError(
+            f"{own[0]} would be a run of your own, which the tasks of --on metaflow do not read.",
+            f"Leave -p {own[0]} out, or --on metaflow.",
+        )
     plan_flows(project, {flow for each in notebooks for flow in each.runs.values()})
     limits_of(project, options)
     comparison_rules(project)
