@@ -42,26 +42,25 @@ def prepare() -> None:
         getattr(internals, name)
 
 
-def pathspecs(session: Session, word: str) -> dict[Hashable, Find]:
+def pathspecs(session: Session, word: str) -> tuple[list[Offer], dict[Hashable, Find]]:
     """List what a pathspec may be, up to the end of the part that `word` is in; more than begin with it.
 
     Returns:
-        Questions whose answers, one after the other, are the list: those that need no datastore come first.
+        What the project's files say; and questions to datastores whose answers, one after the other, are the rest.
     """
     step, bracket, _ = word.partition("[")
     head, slash, _ = word.rpartition("/")
     current = str(session.current)
     if bracket:
-        return {("values of", step, current): lambda: _foreach_values(session, step)}
+        return [], {("values of", step, current): lambda: _foreach_values(session, step)}
     if not slash:
-        known: dict[Hashable, Find] = {("flows", current): lambda: _flows_and_steps(session)}
+        known = _flows_and_steps(session)
         if "metaflow" not in sys.modules:  # two threads that import it at once fail
-            return known
-        return {**known, ("other flows", current): lambda: _other_flows(session)}
+            return known, {}
+        return known, {("other flows", current): lambda: _other_flows(session)}
     if "/" in head:
-        return {("within", head): lambda: _within(session, head)}
-    return {
-        ("steps of", head): lambda: _steps_of_flow(session, head),
+        return [], {("within", head): lambda: _within(session, head)}
+    return _steps_of_flow(session, head), {
         ("runs of", head): lambda: [Offer(f"{head}/{run.id}", age(run.created)) for run in session.runs.begun(head)],
         ("tasks of", head, current): lambda: _within(session, head) if _is_step(session, head) else [],
     }

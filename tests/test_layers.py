@@ -25,6 +25,7 @@ LAYERS = (
     {"replay", "kernelspecs", "liverun"},
     {"session", "cells", "live"},
     {"offers"},
+    {"magic_line"},
     {"magics", "complete", "regression"},
     {"checks", "starter"},
     {"commands"},

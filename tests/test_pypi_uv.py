@@ -15,11 +15,10 @@ from support import USER, run_flow, write_files
 from wheel_folder import make_index
 
 import kit
-from kit import cli, envs, installer, interpreters, session
+from kit import cli, envs, installer, interpreters, session, testmode
 from kit.errors import NotFoundError, ReplayError, RequirementError
 from kit.flowrun import run_flow as run_flow_here
 from kit.project import find_project
-from kit.regression import settings as test_settings
 from kit.replay import Body, Request
 from kit.replay.placeholder import Placeholder
 
@@ -220,7 +219,7 @@ def test_kit_test_runs_a_flow_in_the_environments_that_its_settings_name(project
     settings.write_text('[tool.kit.test.PinFlow]\nenvironment = "pypi-uv"\nn = 4\n')
     try:
         found = find_project(project)
-        mode = test_settings.test_mode(found, found.flow("PinFlow"))
+        mode = testmode.test_mode(found, found.flow("PinFlow"))
         done = run_flow_here(found, found.flow("PinFlow"), mode.arguments, mode.options)
     finally:
         settings.write_text("[tool.kit]\n")

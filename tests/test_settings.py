@@ -5,6 +5,7 @@ import json
 import pytest
 from support import write_files
 
+from kit import testmode
 from kit.errors import NotebookError, ProjectError
 from kit.model import FlowInfo
 from kit.project import find_project
@@ -47,8 +48,8 @@ def project(make_project):
     ],
 )
 def test_the_table_of_a_flow_is_its_test_mode(project, table, options, arguments, needs):
-    found = kit_settings.test_mode(project(f"[tool.kit.test.TrainFlow]\n{table}"), FLOW)
-    assert found == kit_settings.TestMode(options, arguments, needs)
+    found = testmode.test_mode(project(f"[tool.kit.test.TrainFlow]\n{table}"), FLOW)
+    assert found == testmode.TestMode(options, arguments, needs)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_the_table_of_a_flow_is_its_test_mode(project, table, options, arguments
 )
 def test_without_a_table_test_mode_is_the_parameter_of_that_name(project, settings, parameters, arguments):
     flow = FlowInfo("TrainFlow", "flows/train.py", 1, ("start",), parameters)
-    assert kit_settings.test_mode(project(settings), flow) == kit_settings.TestMode(arguments=arguments)
+    assert testmode.test_mode(project(settings), flow) == testmode.TestMode(arguments=arguments)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_without_a_table_test_mode_is_the_parameter_of_that_name(project, settin
 )
 def test_settings_that_are_not_as_they_should_be_are_named(project, settings, what):
     with pytest.raises(ProjectError, match=what) as caught:
-        kit_settings.test_mode(project(settings), FLOW)
+        testmode.test_mode(project(settings), FLOW)
     assert "pyproject.toml" in caught.value.message
     assert len(str(caught.value).splitlines()) == 2
 
