@@ -9,11 +9,11 @@ from kit import internals
 if TYPE_CHECKING:
     from kit.replay import Body, StepInputs
 
-__all__ = ["Bindings", "cell_body"]
+__all__ = ["Bindings", "cell_body", "cell_number"]
 
 
-def cell_body(shell: Any, line: str, cell: str) -> Body:
-    """Take the cell below `%%mf_run_step` as a step's body.
+def cell_body(shell: Any, line: str, cell: str, magic: str = "mf_run_step") -> Body:
+    """Take the cell below `%%mf_run_step` or `%%mf_step` as a step's body.
 
     It keeps the cell's own file name and lines, so tracebacks show the cell, and the debugger's breakpoints stop in it.
 
@@ -21,6 +21,7 @@ def cell_body(shell: Any, line: str, cell: str) -> Body:
         shell: The IPython shell.
         line: What follows the magic's name.
         cell: The lines below it.
+        magic: The name of the magic.
     """
     from kit.replay import Body  # imports Metaflow
 
@@ -28,9 +29,21 @@ def cell_body(shell: Any, line: str, cell: str) -> Body:
     history = shell.history_manager
     raw = history.input_hist_raw[-1] if history and history.input_hist_raw else ""
     if not raw.endswith(body):  # not as it was typed: run from a script, or without history
-        raw = f"%%mf_run_step {line}\n{body}"
-    filename = shell.compile.cache(raw, shell.execution_count, raw_code=raw)
+        raw = f"%%{magic} {line}\n{body}"
+    python = f"# {raw}"  # what tracebacks show must parse: the magic's own line does not
+    filename = shell.compile.cache(python, cell_number(shell), raw_code=raw)
     return Body(cell, filename, raw.count("\n") - body.count("\n"))
+
+
+def cell_number(shell: Any) -> int:
+    """Give the number of the cell that is executed: In [number].
+
+    Args:
+        shell: The IPython shell, which may count on before the cell has ended.
+    """
+    history = shell.history_manager
+    inputs = history.input_hist_raw if history else []
+    return len(inputs) - 1 if len(inputs) > 1 else int(shell.execution_count)
 
 
 class Bindings:

@@ -128,6 +128,26 @@ def test(
     sys.exit(0 if outcome.passed else 1)
 
 
+@main.command()
+@click.argument("notebook", type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--name", help="The name of the flow.")
+@click.option("--force", is_flag=True, help="Overwrite a file that is there.")
+def export(notebook: Path, file: Path | None, name: str | None, force: bool) -> None:
+    """Write the flow that the steps of NOTEBOOK make to FILE, without executing the notebook.
+
+    FILE is the notebook's name in the flows' folder by default.
+    """
+    from kit.authoring.export import export, flow_name
+    from kit.notebook_cells import read_flow
+
+    project = find_project(_start((str(notebook),)))
+    found = read_flow(notebook, project)
+    target = (file or project.flows_folder / f"{notebook.stem}.py").absolute()
+    chosen = name or found.name or flow_name(target)
+    click.echo(repr(export(project, chosen, found.shape, found.carrier, target, force, found.doc)))
+
+
 @main.group()
 def env() -> None:
     """The environments of steps: what --environment=pypi-uv and --isolated build."""

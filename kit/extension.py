@@ -27,7 +27,10 @@ __all__ = ["MAGICS", "load", "unload"]
 SHARED_MODULE = "common"
 
 # The magics by kind, known before the module that defines them is imported.
-MAGICS = {"line": ("mf_artifacts", "mf_install_deps", "mf_run", "mf_run_step"), "cell": ("mf_run_step",)}
+MAGICS = {
+    "line": ("mf_artifacts", "mf_flow", "mf_install_deps", "mf_run", "mf_run_step"),
+    "cell": ("mf_run_step", "mf_step"),
+}
 
 # How to take back what the loaded extension did, in the order in which it was done.
 _undo: list[Callable[[], object]] = []

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from kit import details, flowfile, internals
@@ -17,10 +18,10 @@ from kit.artifact_table import ArtifactTable, StepArtifacts
 from kit.errors import FlowRunError, KitError, NotFoundError, did_you_mean
 from kit.flowfile import LoadedFlow
 from kit.flowrun import stand_ins
-from kit.model import Graph, GraphNode, Pathspec, step_type
+from kit.model import FlowInfo, Graph, GraphNode, Pathspec, step_type
 from kit.pins import pins, unmet
 from kit.processes import GENTLY, ProcessGroup
-from kit.project import store_environment, user_environment
+from kit.project import Project, store_environment, user_environment
 from kit.resolve import Target
 from kit.runlog import RunLog
 from kit.runs import Runs
@@ -93,7 +94,7 @@ class LiveRun(Displayed):
         self._stopped = self._cloned_taken = False
         project = runs.project
         store = {} if project.sysroot else store_environment(project.stores()[0].parent)
-        environ = {**os.environ, **store, **user_environment()}
+        environ = {**os.environ, **store, **user_environment(), **_modules_path(project, loaded)}
         self._group = ProcessGroup(command, project.root, environ)
         self._reader = threading.Thread(target=self._read, daemon=True, name=f"kit-{self.flow}")
         self._reader.start()
@@ -277,12 +278,12 @@ class LiveRun(Displayed):
             self._log.stop()
 
 
-def start(runs: Runs, name: str, request: RunRequest) -> LiveRun:
+def start(runs: Runs, flow: str | FlowInfo, request: RunRequest) -> LiveRun:
     """Start a run of a flow.
 
     Args:
         runs: The project's runs.
-        name: The flow's name.
+        flow: The flow, or its name.
         request: How to run it.
 
     Raises:
@@ -292,7 +293,8 @@ def start(runs: Runs, name: str, request: RunRequest) -> LiveRun:
         FlowRunError: A step pins a package that cannot be had in test mode.
     """
     project = runs.project
-    loaded = flowfile.load(project.flow(name))
+    loaded = flowfile.load(project.flow(flow) if isinstance(flow, str) else flow)
+    name = loaded.info.name
     mode = test_mode(project, loaded.info) if request.test else None
     passed = passed_words(name, request.words, _parameters(loaded), _decorator_options(loaded))
     environment, notes = _environment(loaded, request)
@@ -305,6 +307,13 @@ def start(runs: Runs, name: str, request: RunRequest) -> LiveRun:
     else:
         command += ["run", *tags, *(mode.arguments if mode else ()), *passed.after]
     return LiveRun(runs, loaded, command, notes)
+
+
+def _modules_path(project: Project, loaded: LoadedFlow) -> dict[str, str]:
+    """Let a flow file that is not in the project's flows import what lies there."""
+    folders = [str(project.flows_folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    own = project.flows_folder in Path(loaded.info.file).parents
+    return {} if own else {"PYTHONPATH": os.pathsep.join(folders)}
 
 
 def _origin(runs: Runs, loaded: LoadedFlow, request: RunRequest) -> list[str]:

@@ -8,16 +8,16 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.error import UsageError
-from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
+from IPython.core.magic import line_cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
 
 from kit import cells, deps, words
 from kit import session as sessions
 from kit.artifact_table import ArtifactTable, RunTable
+from kit.author_magics import AuthorMagics
 from kit.errors import ArgumentError
 from kit.live import live
-from kit.model import OWN_ARTIFACTS, StepResult
+from kit.model import OWN_ARTIFACTS, FlowInfo, StepResult
 from kit.reload import Reloader
 from kit.runs import Scope
 from kit.runwords import own_words
@@ -34,7 +34,7 @@ RUN_OPTIONS = {"--test": 0, "--background": 0, "--tag": 1, "--with": 1, "--envir
 
 
 @magics_class
-class KitMagics(Magics):
+class KitMagics(AuthorMagics):
     """kit's magics.
 
     Args:
@@ -44,10 +44,7 @@ class KitMagics(Magics):
     """
 
     def __init__(self, shell: Any, session: sessions.Session, reloader: Reloader) -> None:
-        super().__init__(shell)
-        self.session, self.reloader = session, reloader
-        session.require_sound = reloader.require_sound
-        self.user_ns: dict[str, Any] = shell.user_ns
+        super().__init__(shell, session, reloader)
         self.evaluate: Callable[[str], Any] = shell.ev
         self.set_next_input: Callable[[str], None] = shell.set_next_input
         self.bindings = cells.Bindings(shell.user_ns)
@@ -180,10 +177,20 @@ class KitMagics(Magics):
     def mf_run(self, line: str) -> LiveRun:
         """Run a flow in a process of its own and watch it; what follows -- is for its Parameters alone."""
         __tracebackhide__ = True
+        return self.follow(None, words.split(line))
+
+    def follow(self, flow: str | FlowInfo | None, given: list[str]) -> LiveRun:
+        """Start a run, and follow it to its end where it is not left in the background.
+
+        Args:
+            flow: A flow whose file is elsewhere; None where the words name one.
+            given: What `%mf_run` takes.
+        """
+        __tracebackhide__ = True
         from kit.live import Screen, keep_quiet
 
-        args, request = self._run_request(line)
-        run = self.session.start(args.flow, request)
+        args, request = self._run_request(given, flow)
+        run = self.session.start(flow or args.flow, request)
         if args.background:
             return run
         with self.session.following(run), Screen(self.shell) as screen:
@@ -191,16 +198,19 @@ class KitMagics(Magics):
         keep_quiet(self.shell, run)
         return run
 
-    def _run_request(self, line: str) -> tuple[argparse.Namespace, RunRequest]:
+    def _run_request(self, given: list[str], flow: str | FlowInfo | None) -> tuple[argparse.Namespace, RunRequest]:
         from kit.liverun import RunRequest
 
-        own, passed = own_words(words.split(line), RUN_OPTIONS)
+        own, passed = own_words(given, RUN_OPTIONS)
         args = self._parse_words(self.mf_run, own)
-        if args.resume and args.flow is None:
+        if flow is not None:
+            if args.flow is not None:
+                raise ArgumentError(f"{args.flow!r} belongs to no option.", "Write Parameters as --name value.")
+        elif args.resume and args.flow is None:
             args.flow, args.resume = args.resume, ""
-        if args.flow is None and self.session.current:
+        if flow is None and args.flow is None and self.session.current:
             args.flow = self.session.current.flow
-        if args.flow is None:
+        if flow is None and args.flow is None:
             raise ArgumentError("%mf_run needs a flow.", "Name one, as in %mf_run TrainFlow.")
         chosen = {name: getattr(args, name) for name in ("test", "environment", "resume")}
         return args, RunRequest(tuple(passed), tags=tuple(args.tags), decorators=tuple(args.decorators), **chosen)
@@ -232,20 +242,6 @@ class KitMagics(Magics):
             if args.isolated:
                 return kernelspecs.register(wanted, found, "/".join(filter(None, (args.flow, args.step))))
             return pinned.install(wanted, found, **options)
-
-    def _parse(self, magic: Callable[..., Any], line: str) -> argparse.Namespace:
-        """Parse a line by the magic's own parser."""
-        return self._parse_words(magic, words.split(line))
-
-    def _parse_words(self, magic: Callable[..., Any], given: list[str]) -> argparse.Namespace:
-        """Parse words by the magic's own parser; also reloads what has changed, before the magic looks at it."""
-        self.reloader.check()
-        name = magic.__name__
-        try:
-            parsed: argparse.Namespace = magic.parser.parse_args(given)  # type: ignore[attr-defined]
-        except UsageError as error:
-            raise ArgumentError(f"%{name}: {error}.", f"%{name}? shows what it takes.") from None
-        return parsed
 
 
 def _assignment(text: str) -> tuple[str, str]:

@@ -20,7 +20,15 @@ from kit.flowscan import FlowScan, flow_names, has_flow, scan, source_files
 if TYPE_CHECKING:
     from kit.model import FlowInfo
 
-__all__ = ["USER_VARIABLE", "Project", "find_project", "store_environment", "substitute_user", "user_environment"]
+__all__ = [
+    "USER_VARIABLE",
+    "Project",
+    "find_project",
+    "own_folder",
+    "store_environment",
+    "substitute_user",
+    "user_environment",
+]
 
 DATASTORE_FOLDER = ".metaflow"
 SYSROOT_VARIABLE = "METAFLOW_DATASTORE_SYSROOT_LOCAL"
@@ -80,6 +88,10 @@ class Project:
         found = self.scan()
         if name in found.flows:
             return found.flows[name]
+        drafts = self.root / ".kit" / "flows"  # of flows that are only in a notebook yet
+        draft = scan(drafts, recursive=False).flows.get(name) if drafts.is_dir() else None
+        if draft is not None:
+            return draft
         broken = found.lost.get(name)
         if broken:
             where = self.relative(broken)
@@ -160,6 +172,20 @@ def find_project(start: str | Path | None = None, environ: Mapping[str, str] | N
         settings=settings,
         sysroot=Path(sysroot).resolve() if sysroot else None,
     )
+
+
+def own_folder(root: Path) -> Path:
+    """Make the folder of a project in which kit keeps what git is to ignore.
+
+    Args:
+        root: The project's root.
+    """
+    folder = root / ".kit"
+    folder.mkdir(exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", encoding="utf-8")
+    return folder
 
 
 def substitute_user(environ: Mapping[str, str] | None = None) -> str | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kit import project as projects
 from kit.artifact_table import ArtifactTable
 from kit.flowfile import forget_strangers
-from kit.model import Pathspec, StepResult
+from kit.model import FlowInfo, Pathspec, StepResult
 from kit.project import Project, find_project, user_environment
 from kit.resolve import Target, resolve
 from kit.runs import Runs
@@ -40,6 +40,7 @@ class Session:
     current: Pathspec | None = None
     require_sound: Callable[[], None] = lambda: None
     runs: Runs = field(init=False)
+    notebook_flow: Any = None  # the flow that grows in this notebook: kit.authoring.flow.NotebookFlow
 
     def __post_init__(self) -> None:
         self.runs = Runs(self.project)
@@ -72,15 +73,17 @@ class Session:
         flow, _, step = pathspec.partition("/")
         return replay.run_made_up(self.runs, flow, step, request)
 
-    def start(self, pathspec: str, request: RunRequest) -> LiveRun:
+    def start(self, pathspec: str | FlowInfo, request: RunRequest) -> LiveRun:
         """Start a run of a flow, in a process of its own.
 
         Args:
-            pathspec: `Flow`, or `Flow/run` for the run to resume.
+            pathspec: `Flow`, or `Flow/run` for the run to resume; or a flow whose file is elsewhere.
             request: How to run it.
         """
         from kit import liverun
 
+        if not isinstance(pathspec, str):
+            return liverun.start(self.runs, pathspec, request)
         flow, _, origin = pathspec.partition("/")
         return liverun.start(self.runs, flow, replace(request, origin=origin or request.origin))
 

@@ -23,10 +23,10 @@ LAYERS = (
     {"gather"},
     {"artifact_table", "comparison", "pinned"},
     {"replay", "kernelspecs", "liverun"},
-    {"session", "cells", "live"},
-    {"offers"},
-    {"magic_line"},
-    {"magics", "complete", "regression"},
+    {"session", "cells", "live", "authoring"},
+    {"offers", "magic_base"},
+    {"author_magics", "magic_line"},
+    {"magics", "complete", "regression", "notebook_cells"},
     {"checks", "starter"},
     {"commands"},
     {"extension", "cli", "pytest_plugin", "papermill_engine"},
@@ -39,7 +39,8 @@ LATE = {
     ("model", "views"),  # a result that is shown draws itself
 }
 
-IPYTHON_ROOMS = {"magics", "complete", "live", "reload", "extension"}
+IPYTHON_ROOMS = {"author_magics", "magic_base", "notebook_cells"}
+IPYTHON_ROOMS |= {"magics", "complete", "live", "reload", "extension"}
 
 
 def module_name(path):

@@ -102,6 +102,11 @@ class Blobs:
         """Take a pickle that another process has made."""
         self._made[key] = blob
 
+    def forget_but(self, keys: Iterable[str]) -> None:
+        """Forget the pickles that were made here and are not needed any more."""
+        needed = set(keys)
+        self._made = {key: blob for key, blob in self._made.items() if key in needed}
+
     def put(self, name: str, value: Any) -> tuple[str, dict[str, Any]]:
         """Take a value as an artifact; gives its key and what Metaflow records about it.
 

@@ -25,6 +25,7 @@ GLYPHS: dict[str, str] = {
     "not run": "○",
     "skipped": "»",
     "new": "+",
+    "stale": "↻",
 }
 
 

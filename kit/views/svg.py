@@ -31,7 +31,7 @@ COLOURS = {
     **dict.fromkeys(("succeeded", "passed", "same"), GOOD),
     **dict.fromkeys(("failed", "missing"), BAD),
     **dict.fromkeys(("running", "added", "new"), BUSY),
-    "changed": OTHER,
+    **dict.fromkeys(("changed", "stale"), OTHER),
 }
 
 

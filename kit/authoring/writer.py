@@ -1,0 +1,206 @@
+"""A notebook's flow as a file that a person would have written."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kit.authoring.carried import Carrier
+from kit.authoring.names import indented, used_by_body
+from kit.authoring.shape import Shape
+from kit.authoring.stepcell import StepCell, pins
+from kit.errors import ArgumentError
+
+__all__ = ["Written", "format_source", "step_body", "write_flow"]
+
+RUFF_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Written:
+    """A flow file's text.
+
+    Args:
+        text: The text.
+        notes: What there is to say of it.
+    """
+
+    text: str
+    notes: tuple[str, ...] = ()
+
+
+def write_flow(name: str, shape: Shape, carrier: Carrier, doc: str, local: Iterable[str] = ()) -> str:
+    """Write a flow file.
+
+    Args:
+        name: The name of the flow.
+        shape: Its steps, all of them.
+        carrier: Gathers what they use of the notebook.
+        doc: What the file and the class say of themselves.
+        local: Names of modules that lie beside the file.
+
+    Raises:
+        ArgumentError: A step uses a name that only running the notebook gives.
+    """
+    known = carrier.parameter_names()
+    bodies = {each.name: step_body(shape, each, known) for each in shape.steps.values()}
+    uses = [(step, body, used_by_body(body, _arguments(shape, step))) for step, body in bodies.items()]
+    carried = carrier.carry(uses)
+    if any(_binds(source, name) for source in carried.code):
+        raise ArgumentError(f"{name} is a name of the notebook's too.", "Name the flow otherwise: %mf_flow --name.")
+    own = ["FlowSpec", *(["pypi"] if any(each.pypi for each in shape.steps.values()) else []), "step"]
+    imports = [*(f"from metaflow import {each}" for each in own), *carried.imports]
+    parts = [f'"""{doc}"""' if doc else ""]
+    if carried.futures:
+        parts.append(f"from __future__ import {', '.join(sorted(carried.futures))}")
+    parts += [
+        _imports(imports, set(local)),
+        _code(carried.code),
+        _class(name, shape, bodies, carried.parameters, doc, known),
+    ]
+    parts.append(f'if __name__ == "__main__":\n    {name}()')
+    head, tail = [part for part in parts[:-3] if part], [part for part in parts[-3:] if part]
+    return "\n\n".join(head) + "\n\n\n" + "\n\n\n".join(tail) + "\n"
+
+
+def step_body(shape: Shape, step: StepCell, known: Iterable[str]) -> str:
+    """Give a step's statements, with what begins the foreach after it, without its `self.next`.
+
+    Args:
+        shape: The flow.
+        step: The step.
+        known: The names of its Parameters.
+    """
+    body = step.body.strip("\n")
+    each = shape.splits_foreach(step.name)
+    if each is None:
+        return body
+    variable, is_new = shape.variable(each, known)
+    if not is_new:
+        return body
+    items = each.foreach if re.match(r"^\[(?!.*\bfor\b)", each.foreach) else f"list({each.foreach})"
+    return f"{body}\nself.{variable} = {items}".strip("\n")
+
+
+def _arguments(shape: Shape, step: str) -> str:
+    return "self, inputs" if shape.is_join(step) else "self"
+
+
+def _class(
+    name: str, shape: Shape, bodies: dict[str, str], parameters: Sequence[str], doc: str, known: Sequence[str]
+) -> str:
+    lines = [f"class {name}(FlowSpec):"]
+    if doc:
+        lines += [f'    """{doc}"""', ""]
+    for source in parameters:
+        lines += [indented(source, 4)]
+    if parameters:
+        lines += [""]
+    for step in shape.steps.values():
+        if step.pypi:
+            lines.append(f"    @pypi({_pins(step)})")
+        lines += ["    @step", f"    def {step.name}({_arguments(shape, step.name)}):"]
+        body = indented(bodies[step.name], 8)
+        going = _next(shape, step, known)
+        if body.strip():
+            lines.append(body)
+        if going:
+            lines.append(f"        {going}")
+        elif not body.strip() or not ast.parse(bodies[step.name]).body:
+            lines.append("        pass")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def _next(shape: Shape, step: StepCell, known: Sequence[str]) -> str:
+    after = shape.after(step.name)
+    if not after:
+        return ""
+    each = shape.splits_foreach(step.name)
+    steps = ", ".join(f"self.{name}" for name in after)
+    if each is None:
+        return f"self.next({steps})"
+    return f'self.next({steps}, foreach="{shape.variable(each, known)[0]}")'
+
+
+def _pins(step: StepCell) -> str:
+    found = pins(step.pypi)
+    python = found.pop("python", None)
+    parts = [f'python="{python}"'] if python else []
+    if found:
+        parts.append("packages={" + ", ".join(f'"{name}": "{version}"' for name, version in found.items()) + "}")
+    return ", ".join(parts)
+
+
+def _code(sources: Sequence[str]) -> str:
+    """Put constants line below line, and functions and classes apart."""
+    text = ""
+    for before, source in zip(["", *sources], sources, strict=False):
+        gap = "\n" if _is_short(before) and _is_short(source) else "\n\n\n"
+        text += (gap if text else "") + source
+    return text
+
+
+def _is_short(source: str) -> bool:
+    return not re.search(r"(?m)^(@|(async )?def |class |if |try)", source)
+
+
+def _imports(texts: Iterable[str], local: set[str]) -> str:
+    """Sort imports into the standard library's, installed ones and the project's, with one `from` a module."""
+    groups: dict[int, dict[str, list[str]]] = {0: {}, 1: {}, 2: {}}
+    for text in dict.fromkeys(texts):
+        module = text.split()[1]
+        root = module.split(".")[0]
+        group = 2 if root in local or module.startswith(".") else 0 if root in sys.stdlib_module_names else 1
+        names = groups[group].setdefault(text if text.startswith("import ") else module, [])
+        if text.startswith("from "):
+            names.append(text.split(" import ", 1)[1])
+    blocks = []
+    for modules in groups.values():
+        plain = sorted(key for key, names in modules.items() if not names)
+        froms = [f"from {key} import {', '.join(sorted(set(modules[key])))}" for key in sorted(modules) if modules[key]]
+        if plain or froms:
+            blocks.append("\n".join([*plain, *froms]))
+    return "\n\n".join(blocks)
+
+
+def _binds(source: str, name: str) -> bool:
+    return any(
+        isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name for node in ast.parse(source).body
+    )
+
+
+def format_source(text: str, target: Path) -> Written:
+    """Format a file's text as its project's ruff would, where there is ruff.
+
+    Args:
+        text: The text.
+        target: Where it is to stand: the settings are those of its project.
+    """
+    ruff = shutil.which("ruff", path=str(Path(sys.executable).parent)) or shutil.which("ruff")
+    if ruff is None:
+        return Written(text, ("It is not formatted: there is no ruff here (pip install ruff).",))
+    folder = next(folder for folder in target.parents if folder.is_dir())
+    name = ["--stdin-filename", str(target), "-"]
+
+    def run(*words: str, given: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [ruff, *words, *name], cwd=folder, input=given, capture_output=True, text=True, timeout=RUFF_SECONDS
+        )
+
+    fixed = run("check", "--quiet", "--fix", "--exit-zero", "--extend-select", "I", "--no-cache", given=text)
+    done = run(
+        "format", "--quiet", "--no-cache", given=fixed.stdout if fixed.returncode == 0 and fixed.stdout else text
+    )
+    if done.returncode or not done.stdout:
+        said = next(iter((done.stderr or fixed.stderr).splitlines()), "")
+        return Written(text, (f"It is not formatted: ruff says {said}",))
+    left = run("check", "--quiet", "--no-cache", "--output-format", "concise", given=done.stdout).stdout.splitlines()
+    rest = [line.partition(":")[2] for line in left if re.search(r":\d+:\d+: ", line)]
+    return Written(done.stdout, tuple(f"ruff check: line {line}" for line in rest))

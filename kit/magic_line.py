@@ -1,0 +1,159 @@
+"""What may follow in a line of one of kit's magics: which option stands before the cursor, and what that takes."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kit import offers
+from kit.offers import Find, Offer
+from kit.runwords import AFTER
+
+if TYPE_CHECKING:
+    from kit.session import Session
+
+__all__ = ["MagicLine"]
+
+VARIABLE = re.compile(r"\{(\w+)\}|\$(\w+)")
+BEGUN_VARIABLE = re.compile(r"\{(\w*)$")
+STEP_OPTIONS = ("to", "step", "resume")
+PATHSPEC_OPTIONS = ("diff", "flow")
+
+Ask = Callable[[Mapping[Hashable, Find]], list[Offer]]
+
+
+class MagicLine:
+    """A line of a magic, up to the cursor.
+
+    Args:
+        magics: kit's magics.
+        magic: The one of the line.
+        before: The words before the cursor's.
+        word: The beginning of the word at the cursor.
+    """
+
+    def __init__(self, magics: Any, magic: Any, before: Sequence[str], word: str) -> None:
+        self._session: Session = magics.session
+        self._variables: Mapping[str, Any] = magics.user_ns
+        self._name, self._parser, self._word = magic.__name__, magic.parser, word
+        self._named, given, self._option = _read(magic.parser, before)
+        self._step = self._expanded(given.get("flow", "") if self._installs else "".join(self._named[:1]))
+
+    @property
+    def _installs(self) -> bool:
+        return bool(self._name == "mf_install_deps")
+
+    @property
+    def _runs(self) -> bool:
+        return bool(self._name == "mf_run")
+
+    def _parameters(self) -> list[Offer]:
+        """List the Parameters of the flow that is run, and Metaflow's own options."""
+        flow = self._session.project.scan().flows.get(self._step) if self._runs else None
+        if flow is None:
+            return []
+        return [*(Offer(f"--{n}", "Parameter") for n in flow.parameters), *(Offer(f"--{n}", "option") for n in AFTER)]
+
+    def prepare(self) -> None:
+        """Import Metaflow where runs are asked for: once in a kernel, a Tab takes as long as that."""
+        if self._step or "/" in self._word or "[" in self._word:
+            offers.prepare()
+
+    @property
+    def is_of_others(self) -> bool:
+        """Whether the word is one that IPython completes: Python code (after `--set name=`), or the name of a file."""
+        return (self._option == "overrides" and "=" in self._word) or self._option == "files"
+
+    def offers(self, ask: Ask) -> list[Offer]:
+        """List what the word may become.
+
+        Args:
+            ask: Asks questions that the datastore answers, and may answer with nothing yet.
+        """
+        option, word, session = self._option, self._word, self._session
+        current = str(session.current)
+        if option is None and word.startswith("-"):
+            return [*_options(self._parser), *self._parameters()]
+        if BEGUN_VARIABLE.search(word):
+            return self._pathspecs_of_the_notebook()
+        if option in PATHSPEC_OPTIONS or (option is None and not self._named and not self._installs):
+            found = self._pathspecs(ask)
+            return [each for each in found if each.label == "flow" or "/" in each.text] if self._runs else found
+        step = self._step
+        if not step:
+            return []
+        if option in STEP_OPTIONS:
+            return ask({("steps", step, current): lambda: offers.steps(session, step)})
+        if option == "foreach":
+            return ask({("values", step, current): lambda: offers.values(session, step)})
+        if option in ("overrides", "renamed") or (option is None and self._name == "mf_artifacts"):
+            return self._placed(ask({("artifacts", step, current): lambda: offers.artifacts(session, step)}))
+        return []
+
+    def _placed(self, artifacts: Sequence[Offer]) -> list[Offer]:
+        """Put artifacts where the line wants them: `--set NAME=`, `--as NEW=NAME`, or their names alone."""
+        if self._option == "overrides":
+            return [] if self.is_of_others else [Offer(f"{each.text}=", each.label) for each in artifacts]
+        new, equals, _ = self._word.partition("=")
+        if self._option == "renamed":
+            return [Offer(f"{new}={each.text}", each.label) for each in artifacts] if equals else []
+        return [each for each in artifacts if each.text not in self._named[1:]]
+
+    def _pathspecs(self, ask: Ask) -> list[Offer]:
+        """Complete a pathspec by its next part; what a variable holds is asked for, and the variable stays."""
+        held, whole, session = _variables_of(self._word), self._expanded(self._word), self._session
+        part = whole.partition("[")[0] + "[" if "[" in whole else whole.rpartition("/")[0] + "/" * ("/" in whole)
+        known, questions = offers.pathspecs(session, part)
+        found = [*known, *ask(questions)]
+        length = len(self._expanded(held))
+        return [Offer(held + each.text[length:], each.label) for each in found if each.text.startswith(whole)]
+
+    def _pathspecs_of_the_notebook(self) -> list[Offer]:
+        """List the variables that hold pathspecs."""
+        held = ((name, value) for name, value in list(self._variables.items()) if isinstance(value, str))
+        start = BEGUN_VARIABLE.sub("", self._word)
+        flows = self._session.project.scan().flows
+        fits = ((n, v) for n, v in held if not n.startswith("_") and v.partition("/")[0] in flows)
+        return [Offer(f"{start}{{{name}}}", value) for name, value in fits]
+
+    def _expanded(self, text: str) -> str:
+        """Put in what variables hold, as IPython does: `{train_run}` and `$train_run`; expressions stay."""
+
+        def held(match: re.Match[str]) -> str:
+            value = self._variables.get(match[1] or match[2])
+            return value if isinstance(value, str) else match[0]
+
+        return VARIABLE.sub(held, text)
+
+
+def _variables_of(word: str) -> str:
+    """Give the beginning of a word, up to its last variable."""
+    last = max((match.end() for match in VARIABLE.finditer(word)), default=0)
+    return word[:last]
+
+
+def _read(parser: Any, before: Sequence[str]) -> tuple[list[str], dict[str, str], str | None]:
+    """Read the words before the cursor's.
+
+    Returns:
+        Those that are no options; the values of options, by `dest`; and the option whose value is at the cursor.
+    """
+    named: list[str] = []
+    given: dict[str, str] = {}
+    option: str | None = None
+    for word in before:
+        if option is not None:
+            given[option], option = word, None
+        elif word.startswith("-") and len(word) > 1:
+            action = parser._option_string_actions.get(word)
+            option = action.dest if action is not None and action.nargs != 0 else None
+        else:
+            named.append(word)
+    return named, given, option
+
+
+def _options(parser: Any) -> list[Offer]:
+    actions: list[argparse.Action] = parser._actions
+    return [Offer(option, str(action.metavar or "option")) for action in actions for option in action.option_strings]
