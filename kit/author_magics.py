@@ -63,6 +63,7 @@ class AuthorMagics(MagicBase):
     @magic_arguments()
     @argument("--name", metavar="FLOW", help="the name of the flow's class")
     @argument("--drop", metavar="STEP", help="take a step out of the flow")
+    @argument("--clear", action="store_true", help="forget all steps, and begin again")
     @argument("--refresh", action="store_true", help="run the steps again that are stale, failed or have not run")
     @argument("--export", metavar="FILE", help="write the flow to a file, named from the project's root")
     @argument("--force", action="store_true", help="overwrite a file that is there")
@@ -73,6 +74,8 @@ class AuthorMagics(MagicBase):
         given = words.split(line)
         at = given.index("--run") if "--run" in given else len(given)
         args, flow = self._parse_words(self.mf_flow, given[:at]), self.flow()
+        if args.clear:
+            flow.clear()
         if args.name:
             flow.rename(args.name)
         if args.drop:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tokenize
 from typing import TYPE_CHECKING, Any
 
 from kit import internals
+from kit.source import indented
 
 if TYPE_CHECKING:
     from kit.replay import Body, StepInputs
@@ -30,9 +32,19 @@ def cell_body(shell: Any, line: str, cell: str, magic: str = "mf_run_step") -> B
     raw = history.input_hist_raw[-1] if history and history.input_hist_raw else ""
     if not raw.endswith(body):  # not as it was typed: run from a script, or without history
         raw = f"%%{magic} {line}\n{body}"
-    python = f"# {raw}"  # what tracebacks show must parse: the magic's own line does not
-    filename = shell.compile.cache(python, cell_number(shell), raw_code=raw)
-    return Body(cell, filename, raw.count("\n") - body.count("\n"))
+    line_count = raw.count("\n") - body.count("\n")
+    filename = shell.compile.cache(_as_function(raw, body, line_count), cell_number(shell), raw_code=raw)
+    return Body(cell, filename, line_count)
+
+
+def _as_function(raw: str, body: str, line_count: int) -> str:
+    """Write a cell as the function that it becomes: tracebacks show a function's lines by its `def` and indentation."""
+    before = raw.splitlines()[:line_count]
+    try:
+        inside = indented(body, 4)
+    except (tokenize.TokenError, SyntaxError):
+        inside = body
+    return "\n".join([*before[:-1], f"def step(self):  # {before[-1] if before else ''}", inside])
 
 
 def cell_number(shell: Any) -> int:

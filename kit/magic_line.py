@@ -76,6 +76,8 @@ class MagicLine:
         current = str(session.current)
         if option is None and word.startswith("-"):
             return [*_options(self._parser), *self._parameters()]
+        if self._name in ("mf_step", "mf_flow"):
+            return self._steps_of_the_notebook()
         if BEGUN_VARIABLE.search(word):
             return self._pathspecs_of_the_notebook()
         if option in PATHSPEC_OPTIONS or (option is None and not self._named and not self._installs):
@@ -91,6 +93,13 @@ class MagicLine:
         if option in ("overrides", "renamed") or (option is None and self._name == "mf_artifacts"):
             return self._placed(ask({("artifacts", step, current): lambda: offers.artifacts(session, step)}))
         return []
+
+    def _steps_of_the_notebook(self) -> list[Offer]:
+        """List the steps that are cells, where the line of another takes one: after `--after a,` too."""
+        flow = self._session.notebook_flow
+        wanted = self._option in ("after", "drop") or (self._name == "mf_step" and not self._named and not self._option)
+        before = self._word[: self._word.rfind(",") + 1]
+        return [Offer(f"{before}{step}", "step") for step in flow.steps] if flow is not None and wanted else []
 
     def _placed(self, artifacts: Sequence[Offer]) -> list[Offer]:
         """Put artifacts where the line wants them: `--set NAME=`, `--as NEW=NAME`, or their names alone."""

@@ -66,6 +66,8 @@ def read_flow(notebook: Path, project: Project) -> ReadFlow:
             elif magic == "mf_flow":
                 given = words.split(line)
                 args = parsed(AuthorMagics.mf_flow, given[: given.index("--run")] if "--run" in given else given)
+                if args.clear:
+                    name, steps = "", {}
                 name = args.name or name
                 steps.pop(args.drop, None)
     if not steps:

@@ -14,7 +14,7 @@ MAX_LINES = 400
 LAYERS = (
     {"annotations", "blame", "errors", "model", "internals"},
     {"absent", "flowscan", "installed", "interpreters", "kernels", "late", "processes", "records", "requirements"},
-    {"saying", "views", "words"},
+    {"saying", "source", "views", "words"},
     {"project", "previews", "installer", "flowfile", "foreach", "listing", "metadata", "scope", "runlog", "runwords"},
     {"preflight", "envs", "stores", "configured", "testmode"},
     {"taskstores"},

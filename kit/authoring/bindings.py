@@ -118,18 +118,23 @@ def bindings(cells: Iterable[Cell]) -> list[Binding]:
     Args:
         cells: The cells, in the order in which they are, or were, executed.
     """
-    found: list[Binding] = []
+    parsed = [(cell, node) for cell in cells for node in _body(cell)]
     modules: dict[str, str] = {}
-    for cell in cells:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of doubtful escapes
-                body = ast.parse(cell.source).body
-        except (SyntaxError, ValueError):
-            continue
-        for node in body:
-            found += _of(node, cell, len(found), modules)
+    for cell, node in parsed:  # first of all what is imported: a notebook's cells may stand in any order
+        list(_of(node, cell, 0, modules))
+    found: list[Binding] = []
+    for cell, node in parsed:
+        found += _of(node, cell, len(found), modules)
     return found
+
+
+def _body(cell: Cell) -> list[ast.stmt]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of doubtful escapes
+            return ast.parse(cell.source).body
+    except (SyntaxError, ValueError):
+        return []
 
 
 def _of(node: ast.stmt, cell: Cell, order: int, modules: dict[str, str]) -> Iterator[Binding]:
@@ -152,10 +157,10 @@ def _of(node: ast.stmt, cell: Cell, order: int, modules: dict[str, str]) -> Iter
             yield binding([] if name == "*" else [name], "import", text, module if name == "*" else "")
     elif isinstance(node, (ast.If, ast.Try)):
         inner = [each for part in _parts(node) for each in _of_all(part, cell, order, modules)]
-        names = dict.fromkeys(name for each in inner for name in each.names)
+        bound = dict.fromkeys(name for each in inner for name in each.names)
         whole = all(each.kind not in ("computed", "parameter") for each in inner) and _only_binds(node, modules)
-        if names:
-            yield binding(names, "definition" if whole else "computed")
+        if bound:
+            yield binding(bound, "definition" if whole else "computed")
     else:
         for names, kind in _plain(node, modules):
             yield binding(names, kind)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 from kit import flowfile, internals
@@ -185,12 +185,10 @@ class Bench:
 
     def _items(self, step: StepCell, before: Any) -> list[Any]:
         """Evaluate what a foreach goes over, in the notebook; `self` is what the step before it left."""
-        view = SimpleNamespace()
-        view.__class__ = type("Left", (SimpleNamespace,), {"__getattr__": lambda _self, name: _artifact(before, name)})
         try:
-            made = eval(f"lambda self: ({step.foreach})", vars(self.module))(view)  # noqa: S307  # the user's own line
-            return list(made)
-        except NameError as error:
+            made = eval(f"lambda self: ({step.foreach})", vars(self.module))  # noqa: S307  # the user's own line
+            return list(made(_Left(before)))
+        except (NameError, AttributeError) as error:
             raise self._no_items(step, before) from error
         except TypeError as error:
             raise NotFoundError(f"--foreach {step.foreach}: {error}.", "A foreach goes over a list.") from error
@@ -290,7 +288,17 @@ def _standing(step: str, after: str) -> dict[str, Any]:
     }
 
 
-def _artifact(store: Any, name: str) -> Any:
-    if name.startswith("__") or name not in store:
-        raise AttributeError(f"{store.step_name} leaves no artifact {name}")
-    return store[name]
+class _Left:
+    """What a task left, as `self` of an expression.
+
+    Args:
+        store: Metaflow's TaskDataStore of the task.
+    """
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in self._store:
+            raise AttributeError(name)
+        return self._store[name]

@@ -79,7 +79,7 @@ def export(
     whole = shape.whole()
     text = write_flow(name, whole, carrier, doc or _doc(name, whole), _local(project))
     _refuse_shadow(target, text)
-    written = format_source(text, target)
+    written = format_source(text, target, project.root)
     shown = project.relative(target)
     if not force:
         _refuse_others(project, name, target, written.text, shown)

@@ -16,7 +16,7 @@ from kit.authoring.names import used_by_body
 from kit.authoring.shape import Shape, shape_of
 from kit.authoring.stepcell import START, StepCell, refuse_body
 from kit.comparison.equality import equal
-from kit.comparison.previews import preview, type_name
+from kit.previews import preview, type_name
 from kit.errors import ArgumentError, NotFoundError, ReplayError, did_you_mean
 from kit.model import OWN_ARTIFACTS, LazyArtifacts, StepResult
 from kit.replay import Replay
@@ -152,6 +152,10 @@ class NotebookFlow(Displayed):
         self.steps = rest
         self._ran.pop(name, None)
         self._failed.discard(name)
+
+    def clear(self) -> None:
+        """Begin again: without steps, and without a name."""
+        self.steps, self._ran, self._failed, self.name = {}, {}, set(), DEFAULT_NAME
 
     def rename(self, name: str) -> None:
         """Give the flow a name.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import io
 import symtable
-import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Used", "attributes", "indented", "used_by", "used_by_body"]
+from kit.source import indented
+
+__all__ = ["Used", "attributes", "used_by", "used_by_body"]
 
 AT_ONCE = frozenset({"listcomp", "setcomp", "dictcomp", "genexpr"})  # code of its own, run where it stands
 
@@ -98,22 +98,3 @@ def _dotted(node: ast.AST) -> Iterator[str]:
         node = node.value
     if isinstance(node, ast.Name) and parts:
         yield ".".join([node.id, *reversed(parts)])
-
-
-def indented(source: str, spaces: int) -> str:
-    """Indent statements; lines that begin inside a string stay as they are."""
-    inside: set[int] = set()
-    opened: list[int] = []
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        kind = tokenize.tok_name[token.type]
-        if kind == "STRING":
-            inside |= set(range(token.start[0] + 1, token.end[0] + 1))
-        elif kind in ("FSTRING_START", "TSTRING_START"):
-            opened.append(token.start[0])
-        elif kind in ("FSTRING_END", "TSTRING_END"):
-            inside |= set(range(opened.pop() + 1, token.end[0] + 1))
-    lines = source.splitlines()
-    indent = " " * spaces
-    return "\n".join(
-        line if number in inside or not line.strip() else indent + line for number, line in enumerate(lines, start=1)
-    )

@@ -152,9 +152,8 @@ def shape_of(cells: Iterable[StepCell]) -> Shape:
                     f"{cell.name} cannot come after {name}: there is no such step before it.",
                     did_you_mean(name, [each for each in steps if each != cell.name], "steps of this flow"),
                 )
-        before[cell.name] = tuple(dict.fromkeys(cell.after)) or (previous,)
-        if cell.join and not cell.after:
-            before[cell.name] = _open_ends(before, steps, previous)
+        implied = _open_ends(before, steps, previous) if cell.join and not cell.after else (previous,)
+        before[cell.name] = tuple(dict.fromkeys(cell.after)) or implied
         previous = cell.name
     ordered = _ordered(steps, before)
     shape = Shape({name: steps[name] for name in ordered}, {name: before[name] for name in ordered}, {})

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.authoring.carried import Carrier
-from kit.authoring.names import indented, used_by_body
+from kit.authoring.names import used_by_body
 from kit.authoring.shape import Shape
 from kit.authoring.stepcell import StepCell, pins
 from kit.errors import ArgumentError
+from kit.source import indented
 
 __all__ = ["Written", "format_source", "step_body", "write_flow"]
 
@@ -142,13 +143,16 @@ def _code(sources: Sequence[str]) -> str:
     """Put constants line below line, and functions and classes apart."""
     text = ""
     for before, source in zip(["", *sources], sources, strict=False):
-        gap = "\n" if _is_short(before) and _is_short(source) else "\n\n\n"
+        gap = "\n" * max(_gap(before), _gap(source))
         text += (gap if text else "") + source
     return text
 
 
-def _is_short(source: str) -> bool:
-    return not re.search(r"(?m)^(@|(async )?def |class |if |try)", source)
+def _gap(source: str) -> int:
+    """Count the line ends around a statement: two empty lines around functions, one around what has several parts."""
+    if re.search(r"(?m)^(@|(async )?def |class )", source):
+        return 3
+    return 2 if re.search(r"(?m)^(if|try)\b", source) else 1
 
 
 def _imports(texts: Iterable[str], local: set[str]) -> str:
@@ -176,22 +180,22 @@ def _binds(source: str, name: str) -> bool:
     )
 
 
-def format_source(text: str, target: Path) -> Written:
+def format_source(text: str, target: Path, root: Path) -> Written:
     """Format a file's text as its project's ruff would, where there is ruff.
 
     Args:
         text: The text.
         target: Where it is to stand: the settings are those of its project.
+        root: The project's root, where ruff is run.
     """
     ruff = shutil.which("ruff", path=str(Path(sys.executable).parent)) or shutil.which("ruff")
     if ruff is None:
         return Written(text, ("It is not formatted: there is no ruff here (pip install ruff).",))
-    folder = next(folder for folder in target.parents if folder.is_dir())
     name = ["--stdin-filename", str(target), "-"]
 
     def run(*words: str, given: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [ruff, *words, *name], cwd=folder, input=given, capture_output=True, text=True, timeout=RUFF_SECONDS
+            [ruff, *words, *name], cwd=root, input=given, capture_output=True, text=True, timeout=RUFF_SECONDS
         )
 
     fixed = run("check", "--quiet", "--fix", "--exit-zero", "--extend-select", "I", "--no-cache", given=text)

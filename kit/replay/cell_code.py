@@ -37,9 +37,14 @@ def replace_code(function: FunctionType, source: str, filename: str, line: int) 
                 pass
         """)
     )
+    for node in ast.walk(maker):  # a traceback shows a function from its first line on: the one above the body
+        if isinstance(node, (ast.stmt, ast.expr, ast.arg)):
+            node.lineno = node.end_lineno = max(line, 1)
     maker.body[0].body[1].body = statements  # type: ignore[attr-defined]
     code = compile(ast.fix_missing_locations(maker), filename, "exec", dont_inherit=True)
-    function.__code__ = _inner(_inner(code, "maker"), function.__name__)
+    made = _inner(_inner(code, "maker"), function.__name__)
+    qualified = {"co_qualname": before.co_qualname} if hasattr(before, "co_qualname") else {}  # from Python 3.11 on
+    function.__code__ = made.replace(**qualified)
 
 
 def _inner(code: CodeType, name: str) -> CodeType:

@@ -1,0 +1,169 @@
+"""A flow that grows in a real kernel, a cell a step; and the round trip: run for real, it leaves the same artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kernel_client import Kernel
+from support import USER, write_files
+from test_authoring import SHAPES
+
+pytestmark = pytest.mark.kernel
+
+
+def begun(root: Path) -> Kernel:
+    write_files(
+        root,
+        {
+            "pyproject.toml": "[tool.kit]\n",
+            "flows/common.py": "def double(x):\n    return 2 * x\n",
+            "notebooks/readme": "",
+        },
+    )
+    started = Kernel(root / "notebooks", {"USERNAME": USER, "METAFLOW_HOME": "/nonexistent"})
+    started.check("%load_ext kit")
+    return started
+
+
+@pytest.fixture
+def kernel(warm: Kernel) -> Kernel:
+    """Give a kernel whose notebook has no step yet."""
+    warm.check("%mf_flow --clear")
+    return warm
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    started = begun(tmp_path_factory.mktemp("cells"))
+    yield started
+    started.close()
+
+
+def test_a_step_runs_at_once_on_what_the_steps_before_it_left(kernel: Kernel) -> None:
+    page = kernel.check("%%mf_step start\nself.x = common.double(2)\nprint('said')")
+    assert "NotebookFlow/start" in page.text
+    assert "said" in page.stdout
+    page = kernel.check("%%mf_step fit\nself.y = self.x + 1")
+    assert "after start" in page.text
+    assert kernel.check("self.y, self.x").text == "(5, 4)"
+    assert kernel.check("from pathlib import Path; Path('../.metaflow').exists()").text == "False", "no run was made"
+
+
+def test_all_tasks_of_a_foreach_are_run_and_joined(kernel: Kernel) -> None:
+    kernel.check("%%mf_step start\nself.items = [3, 4, 5]")
+    assert "3 tasks" in kernel.check("%%mf_step square --foreach items\nself.y = self.input ** 2").text
+    kernel.check("%%mf_step join --join\nself.ys = [i.y for i in inputs]")
+    assert kernel.check("self.ys").text == "[9, 16, 25]"
+    assert kernel.check("flow = %mf_flow\n[task['y'] for task in flow.tasks('square')]").text == "[9, 16, 25]"
+
+
+def test_a_failing_step_raises_at_its_own_line_and_stays_failed_until_it_is_mended(kernel: Kernel) -> None:
+    kernel.check("%%mf_step start\nself.items = [1, 0]")
+    output = kernel.run("%%mf_step share --foreach items\n\nself.y = 1 / self.input")
+    assert output.error == "ZeroDivisionError: division by zero"
+    assert "line 3" in output.traceback
+    assert "site-packages/metaflow" not in output.traceback
+    assert "✗ failed" in kernel.check("%mf_flow").text
+    assert "which failed" in kernel.run("%%mf_step join --join\npass").traceback
+    kernel.check("%%mf_step share --foreach items\nself.y = 1")
+    assert "✗" not in kernel.check("%mf_flow --refresh").text
+
+
+def test_the_debugger_stops_in_the_cell(kernel: Kernel) -> None:
+    kernel.run("%%mf_step start\nvalue = 7\nraise ValueError(value)")
+    assert "7" in kernel.run("%debug", answers=["p value", "q"]).stdout
+
+
+def test_steps_after_one_that_changed_are_stale_until_they_are_refreshed(kernel: Kernel) -> None:
+    kernel.check("%%mf_step start\nself.x = 1")
+    kernel.check("%%mf_step fit\nself.y = self.x + 1")
+    assert "Stale" not in kernel.check("%%mf_step start\nself.x = 2 - 1").text
+    assert "Stale now: fit" in kernel.check("%%mf_step start\nself.x = 5").text
+    assert "stale" in kernel.check("%mf_flow").text
+    assert kernel.check("flow = %mf_flow --refresh\nflow['fit']['y']").text == "6"
+    assert "stale" not in kernel.check("%mf_flow").text
+
+
+def test_a_parameter_is_an_assignment_of_the_notebook(kernel: Kernel) -> None:
+    kernel.check("from metaflow import Parameter\nalpha = Parameter('alpha', default=0.5)")
+    kernel.check("%%mf_step start\nself.x = self.alpha * 2")
+    assert kernel.check("self.x").text == "1.0"
+    kernel.check("alpha = Parameter('alpha', default=2.0)")
+    assert "stale" in kernel.check("%mf_flow").text
+    assert kernel.check("flow = %mf_flow --refresh\nflow['start']['x']").text == "4.0"
+    kernel.check("del alpha")
+
+
+def test_a_name_that_only_the_notebook_has_is_said_at_once_and_refused_at_the_export(kernel: Kernel) -> None:
+    kernel.check("import math\nhidden = math.sqrt(9)")
+    assert "hidden, which is computed in In [" in kernel.check("%%mf_step start\nself.x = hidden").text
+    assert "hidden" in kernel.run("%mf_flow --export flows/hidden_flow.py").error
+
+
+def test_a_constant_that_was_changed_behind_its_statement_is_refused(kernel: Kernel) -> None:
+    kernel.check("GRID = {'a': 1}")
+    kernel.check("def change(d):\n    d['b'] = 2\nchange(GRID)")
+    assert "not any more what" in kernel.check("%%mf_step start\nself.x = GRID").text
+
+
+def test_what_is_no_step_is_refused_and_changes_nothing(kernel: Kernel) -> None:
+    kernel.check("%%mf_step start\nself.x = 1")
+    for cell, said in (
+        ("%%mf_step fit --after nowhere\npass", "no such step"),
+        ("%%mf_step fit\n!ls", "IPython's own syntax"),
+        ("%%mf_step fit\nself.y = (", "SyntaxError"),
+        ("%%mf_step fit --foreach nothing\npass", "leaves no artifact nothing"),
+        ("%%mf_step fit --foreach []\npass", "no items"),
+        ("%%mf_step fit --foreach x\npass", "it has no items"),
+    ):
+        output = kernel.run(cell)
+        assert said in output.error + output.traceback, cell
+    kernel.check("%mf_flow --drop fit")
+    assert "start" in kernel.check("%mf_flow").text
+    assert "fit" not in kernel.check("%mf_flow").text
+
+
+def test_the_cell_leaves_the_notebook_as_it_was(kernel: Kernel) -> None:
+    before = kernel.check(
+        "import sys, os\nprint(sorted(n for n in globals() if not n.startswith('_')), sys.argv, os.getcwd())"
+    )
+    kernel.check("%%mf_step start\nimport os\nos.chdir('/')\nlocal = 1\nself.file = __file__")
+    after = kernel.check("print(sorted(n for n in globals() if not n.startswith('_')), sys.argv, os.getcwd())")
+    assert after.stdout.replace("'self', ", "") == before.stdout.replace("'self', ", "")
+    assert kernel.check("'__file__' in globals()").text == "False"
+    assert kernel.check("self.file").text.endswith("notebookflow.py'")
+
+
+def test_tab_completes_options_and_steps(kernel: Kernel) -> None:
+    kernel.check("%%mf_step start\nself.x = 1")
+    assert "--foreach" in kernel.complete("%%mf_step fit --f")
+    assert "start" in kernel.complete("%%mf_step fit --after st")
+    assert "--refresh" in kernel.complete("%mf_flow --re")
+
+
+@pytest.mark.flow
+def test_what_was_written_in_cells_runs_for_real_to_the_same_artifacts(tmp_path: Path) -> None:
+    kernel = begun(tmp_path / "round")
+    try:
+        for cell in SHAPES[1:]:
+            kernel.check(cell)
+        kernel.check("flow = %mf_flow --name RoundFlow\nrun = %mf_flow --run --tag mine")
+        same = kernel.check(
+            "names = {step: sorted(set(flow[step]) - {'name'}) for step in flow.steps}\n"
+            "real = {step: sorted(set(run[step]) - {'name'}) for step in flow.steps}\n"
+            "assert names == real, (names, real)\n"
+            "plain = [(s, n) for s in names for n in names[s] if n not in ('model', 'best')]\n"
+            "assert all(flow[s][n] == run[s][n] for s, n in plain if len(flow.tasks(s)) == 1)\n"
+            "assert vars(flow['last']['best']) == vars(run['last']['best'])\n"
+            "print(flow['outer']['all'], len(plain))"
+        )
+        assert same.stdout.startswith("[[[4, -4], [8, -8]], [[8, -8], [16, -16]]]")
+        assert "succeeded" in kernel.check("%mf_artifacts RoundFlow").text
+        assert "same" in kernel.check("%mf_run_step each").text
+        done = kernel.check("%mf_flow --export flows/round_flow.py")
+        assert "written to" in done.text
+        assert "same" in kernel.check("%mf_run_step RoundFlow/each").text
+    finally:
+        kernel.close()
