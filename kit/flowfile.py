@@ -26,7 +26,16 @@ from kit.blame import blame, is_users
 from kit.errors import FlowFileError, KitError
 from kit.model import FlowInfo
 
-__all__ = ["LoadedFlow", "as_script", "forget_strangers", "load", "load_cached", "read"]
+__all__ = [
+    "MAIN_NAMES",
+    "LoadedFlow",
+    "as_script",
+    "forget_strangers",
+    "give_main_names",
+    "load",
+    "load_cached",
+    "read",
+]
 
 # Named tuples that Metaflow puts into the `__main__` of every process that imports it.
 MAIN_NAMES = ("ForeachFrame", "S3GetObject", "S3PutObject", "RangeInfo")
@@ -81,7 +90,7 @@ def load(info: FlowInfo) -> LoadedFlow:
     content = _read(info)
     module = ModuleType("__main__")
     module.__file__ = info.file
-    _give_main_names(module)
+    give_main_names(module)
     linecache.checkcache(info.file)
     with _loading, warnings.catch_warnings(), as_script(module), _command_line_stopped():
         warnings.simplefilter("ignore")  # Metaflow's own must not become errors where the caller's warnings are
@@ -191,7 +200,8 @@ def _command_line_stopped() -> Iterator[None]:
         cli.main = main
 
 
-def _give_main_names(module: ModuleType) -> None:
+def give_main_names(module: ModuleType) -> None:
+    """Give a module the names that Metaflow puts into the `__main__` of a process that imports it."""
     homes = [internals.tuple_util, sys.modules.get(internals.NAMES["s3"][0])]  # s3 is imported where it is used
     for home in homes:
         for name in MAIN_NAMES:

@@ -93,7 +93,8 @@ class Carrier:
         if refused:
             raise _refused(list(refused.values()))
         texts = [text for name, each in imports.items() for text in self._imports(name, each, dotted)]
-        code = tuple(each.source for each in _in_order(taken))
+        places = {each.order: min(self._by_name[name][0].order for name in each.names) for each in taken.values()}
+        code = tuple(each.source for each in _in_order(taken, places))
         return Carried(tuple(texts), code, tuple(each.source for each in parameters), tuple(self._futures()))
 
     def lacking(self, who: str, used: Used) -> list[str]:
@@ -207,8 +208,8 @@ class Carrier:
         return list(dict.fromkeys(text.rpartition(" ")[2] for text in texts))
 
 
-def _in_order(taken: Mapping[int, Binding]) -> list[Binding]:
-    """Put statements in the notebook's order, but each after those that it needs when it runs."""
+def _in_order(taken: Mapping[int, Binding], places: Mapping[int, int]) -> list[Binding]:
+    """Put statements where their names first stood in the notebook, but each after those that it needs when it runs."""
     by_name = {name: each for each in taken.values() for name in each.names}
     ordered: list[Binding] = []
 
@@ -220,7 +221,7 @@ def _in_order(taken: Mapping[int, Binding]) -> list[Binding]:
                 visit(by_name[name], (*way, binding.order))
         ordered.append(binding)
 
-    for order in sorted(taken):
+    for order in sorted(taken, key=lambda order: (places[order], order)):
         visit(taken[order], ())
     return ordered
 

@@ -230,15 +230,17 @@ class Bench:
     def _inside(self) -> Iterator[None]:
         """Let the notebook's module be the flow file's, with a `__file__`."""
         own = vars(self.module)
-        before = own.get("__file__")
+        names = ("__file__", *flowfile.MAIN_NAMES)
+        before = {name: own[name] for name in names if name in own}
         own["__file__"] = str(self.file)
+        flowfile.give_main_names(self.module)
         try:
             with flowfile.as_script(self.module):
                 yield
         finally:
-            own.pop("__file__", None)
-            if before is not None:
-                own["__file__"] = before
+            for name in names:
+                own.pop(name, None)
+            own.update(before)
 
     def _load(self, shape: Shape) -> LoadedFlow:
         """Make the flow's class anew, of steps without bodies, whose globals are the notebook's."""

@@ -51,6 +51,9 @@ def write_flow(name: str, shape: Shape, carrier: Carrier, doc: str, local: Itera
     """
     known = carrier.parameter_names()
     bodies = {each.name: step_body(shape, each, known) for each in shape.steps.values()}
+    if any(ast.get_docstring(ast.parse(body)) for body in bodies.values()):  # then those that kit adds have one too
+        added = [each.name for each in shape.steps.values() if not each.cell]
+        bodies |= {step: f'"""{step.capitalize()} the flow."""\n{bodies[step]}' for step in added}
     uses = [(step, body, used_by_body(body, _arguments(shape, step))) for step, body in bodies.items()]
     carried = carrier.carry(uses)
     if any(_binds(source, name) for source in carried.code):

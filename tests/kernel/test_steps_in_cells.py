@@ -63,7 +63,7 @@ def test_a_failing_step_raises_at_its_own_line_and_stays_failed_until_it_is_mend
     kernel.check("%%mf_step start\nself.items = [1, 0]")
     output = kernel.run("%%mf_step share --foreach items\n\nself.y = 1 / self.input")
     assert output.error == "ZeroDivisionError: division by zero"
-    assert "line 3" in output.traceback
+    assert "----> 3     self.y = 1 / self.input" in output.traceback
     assert "site-packages/metaflow" not in output.traceback
     assert "✗ failed" in kernel.check("%mf_flow").text
     assert "which failed" in kernel.run("%%mf_step join --join\npass").traceback
