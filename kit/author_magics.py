@@ -129,7 +129,7 @@ def step_cell(args: argparse.Namespace, body: str, cell: str) -> StepCell:
     from kit.authoring.stepcell import StepCell
 
     after = tuple(name.strip() for name in args.after.split(",") if name.strip())
-    return StepCell(args.name, body.strip("\n") + "\n", after, args.foreach, args.join, tuple(args.pypi), cell)
+    return StepCell(args.name, body.rstrip("\n") + "\n", after, args.foreach, args.join, tuple(args.pypi), cell)
 
 
 def refuse_own_syntax(step: str, body: str, transform: Callable[[str], str]) -> None:
