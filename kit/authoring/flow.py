@@ -16,9 +16,9 @@ from kit.authoring.names import used_by_body
 from kit.authoring.shape import Shape, shape_of
 from kit.authoring.stepcell import START, StepCell, refuse_body
 from kit.comparison.equality import equal
-from kit.previews import preview, type_name
 from kit.errors import ArgumentError, NotFoundError, ReplayError, did_you_mean
 from kit.model import OWN_ARTIFACTS, LazyArtifacts, StepResult
+from kit.previews import preview, type_name
 from kit.replay import Replay
 from kit.replay.stores import Blobs
 from kit.runs import Runs

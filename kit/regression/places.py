@@ -14,7 +14,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from kit.kernels.forkserver import Request, WarmKernelError, close_all, prepare, why_not
-from kit.project import Project, user_environment
+from kit.project import Project, own_folder, user_environment
 
 __all__ = ["fork_servers", "inside", "kernel_environment", "session_folder", "temporary_datastore", "warm_up"]
 
@@ -24,12 +24,7 @@ LAUNCHER = "ipykernel_launcher"
 
 def session_folder(project: Project) -> Path:
     """Name a folder for the executed notebooks of this session, and forget the oldest ones."""
-    home = project.root / ".kit"
-    home.mkdir(exist_ok=True)
-    ignore = home / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n", encoding="utf-8")
-    sessions = home / "test"
+    sessions = own_folder(project.root) / "test"
     older = sorted(sessions.iterdir()) if sessions.is_dir() else []
     for folder in older[: -(KEPT_SESSIONS - 1)]:
         shutil.rmtree(folder, ignore_errors=True)

@@ -200,7 +200,7 @@ class ReplayStore(internals.TaskDataStore):  # type: ignore[misc]
             del left[name]
         try:
             super().persist(flow)
-        except internals.UnpicklableArtifactException as error:
+        except (internals.UnpicklableArtifactException, internals.DataException) as error:
             raise ArtifactError(
                 f"{self.step_name} left an artifact that cannot be stored: {error}",
                 "Metaflow pickles what is assigned to self: keep it in a local variable instead.",

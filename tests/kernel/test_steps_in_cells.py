@@ -125,6 +125,12 @@ def test_what_is_no_step_is_refused_and_changes_nothing(kernel: Kernel) -> None:
     assert "fit" not in kernel.check("%mf_flow").text
 
 
+def test_an_artifact_that_cannot_be_stored_is_said_in_two_lines(kernel: Kernel) -> None:
+    output = kernel.run("%%mf_step start\nclass Inside: pass\nself.made = Inside()")
+    assert output.error.startswith("ArtifactError: start left an artifact that cannot be stored")
+    assert "made" in output.error
+
+
 def test_the_cell_leaves_the_notebook_as_it_was(kernel: Kernel) -> None:
     before = kernel.check(
         "import sys, os\nprint(sorted(n for n in globals() if not n.startswith('_')), sys.argv, os.getcwd())"
