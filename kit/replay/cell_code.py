@@ -9,6 +9,8 @@ from typing import Any
 
 __all__ = ["go_on", "replace_code"]
 
+OWN_NAME = "_kit_step"  # not the step's: a step `fit` may call a function `fit` of its module
+
 
 def replace_code(function: FunctionType, source: str, filename: str, line: int) -> None:
     """Let a function run other statements; its name, arguments and globals stay.
@@ -33,7 +35,7 @@ def replace_code(function: FunctionType, source: str, filename: str, line: int) 
         textwrap.dedent(f"""
         def maker():
             {" = ".join([*before.co_freevars, "None"])}
-            def {function.__name__}({", ".join(arguments)}):
+            def {OWN_NAME}({", ".join(arguments)}):
                 pass
         """)
     )
@@ -42,7 +44,7 @@ def replace_code(function: FunctionType, source: str, filename: str, line: int) 
             node.lineno = node.end_lineno = max(line, 1)
     maker.body[0].body[1].body = statements  # type: ignore[attr-defined]
     code = compile(ast.fix_missing_locations(maker), filename, "exec", dont_inherit=True)
-    made = _inner(_inner(code, "maker"), function.__name__)
+    made = _inner(_inner(code, "maker"), OWN_NAME).replace(co_name=function.__name__)
     qualified = {"co_qualname": before.co_qualname} if hasattr(before, "co_qualname") else {}  # from Python 3.11 on
     function.__code__ = made.replace(**qualified)
 

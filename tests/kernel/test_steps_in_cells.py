@@ -51,6 +51,13 @@ def test_a_step_runs_at_once_on_what_the_steps_before_it_left(kernel: Kernel) ->
     assert kernel.check("from pathlib import Path; Path('../.metaflow').exists()").text == "False", "no run was made"
 
 
+def test_a_step_may_have_the_name_of_a_function_that_it_calls(kernel: Kernel) -> None:
+    kernel.check("def fit(x):\n    return x + 1")
+    kernel.check("%%mf_step start\nself.x = 1")
+    kernel.check("%%mf_step fit\nself.y = fit(self.x)")
+    assert kernel.check("self.y, fit(3)").text == "(2, 4)"
+
+
 def test_all_tasks_of_a_foreach_are_run_and_joined(kernel: Kernel) -> None:
     kernel.check("%%mf_step start\nself.items = [3, 4, 5]")
     assert "3 tasks" in kernel.check("%%mf_step square --foreach items\nself.y = self.input ** 2").text
