@@ -11,6 +11,7 @@ import click
 
 from kit import __version__
 from kit.commands.check import check
+from kit.commands.debug import debug
 from kit.commands.init import init
 from kit.errors import KitError
 from kit.project import find_project
@@ -43,6 +44,7 @@ def main() -> None:
 
 
 main.add_command(check)
+main.add_command(debug)
 main.add_command(init)
 
 

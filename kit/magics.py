@@ -113,6 +113,7 @@ class KitMagics(AuthorMagics):
     @argument(
         "--inputs", action="store_true", help="do not run: bind self as the step finds it, its body in a new cell"
     )
+    @argument("--bind", action="store_true", help="as --inputs, without the new cell")
     @line_cell_magic
     def mf_run_step(self, line: str, cell: str | None = None) -> StepResult | StepInputs:
         """Replay a recorded task in this kernel and compare what it leaves; `self` is then the flow object.
@@ -124,10 +125,10 @@ class KitMagics(AuthorMagics):
 
         args = self._parse(self.mf_run_step, line)
         request = self._request(args, None if cell is None else cells.cell_body(self.shell, line, cell))
-        if args.inputs:
+        if args.inputs or args.bind:
             self.session.require_sound()
             target = self.session.resolve(args.pathspec, args.successful)
-            return self._bind(replay.step_inputs(self.session.runs, target, request))
+            return self._bind(replay.step_inputs(self.session.runs, target, request), new_cell=args.inputs)
         with live(self.shell):
             done = self.session.run_step(args.pathspec, request, args.successful)
         self.user_ns["self"] = done.flow
@@ -150,10 +151,11 @@ class KitMagics(AuthorMagics):
             body=body,
         )
 
-    def _bind(self, found: StepInputs) -> StepInputs:
+    def _bind(self, found: StepInputs, new_cell: bool) -> StepInputs:
         """Bind what a step's body needs, and put the body into a new cell."""
         kept = self.bindings.bind(found)
-        self.set_next_input(found.body)
+        if new_cell:
+            self.set_next_input(found.body)
         if not kept:
             return found
         note = f"The notebook has something else under these names of the flow file, and keeps it: {', '.join(kept)}."

@@ -24,7 +24,7 @@ LAYERS = (
     {"artifact_table", "comparison", "pinned"},
     {"replay", "kernelspecs", "liverun"},
     {"session", "cells", "live", "authoring"},
-    {"offers", "magic_base"},
+    {"debugging", "offers", "magic_base"},
     {"author_magics", "magic_line"},
     {"magics", "complete", "regression", "notebook_cells"},
     {"checks", "starter"},

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kit.regression.discover import is_left_out
 from kit.regression.lines import CellLines, cell_lines
 
 __all__ = ["Cell", "CheckedNotebook", "read_notebook"]
@@ -47,7 +48,7 @@ class CheckedNotebook:
     Args:
         path: Where it is.
         text: What the file holds.
-        tested: Whether `kit test` runs it: it lies in the project's folder of notebooks.
+        tested: Whether `kit test` runs it: it lies in the project's folder of notebooks, and is not left out.
         cells: Its cells.
         metadata: Its metadata.
         error: Why it is no notebook; empty where it is one.
@@ -93,6 +94,7 @@ def read_notebook(path: Path, tested: bool) -> CheckedNotebook:
     where = cell_lines(text)
     last = text.count("\n") + 1
     metadata = content.get("metadata")
+    tested = tested and not is_left_out(metadata)
     read = []
     for number, cell in enumerate(cells, start=1):
         lines = where[number - 1] if number <= len(where) else CellLines(1, ())

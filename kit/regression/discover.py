@@ -17,7 +17,10 @@ from kit.errors import NotebookError
 from kit.project import Project
 from kit.regression.remote import fetch, is_url, url_of
 
-__all__ = ["Notebook", "check_parameters", "find_notebooks", "notebook_name", "read_notebook", "require_declared"]
+__all__ = [
+    *("Notebook", "check_parameters", "find_notebooks", "is_left_out", "notebook_name", "read_notebook"),
+    "require_declared",
+]
 
 PARAMETERS_TAG = "parameters"
 
@@ -44,7 +47,8 @@ def find_notebooks(project: Project, arguments: Sequence[str | Path]) -> tuple[P
 
     Args:
         project: The project.
-        arguments: Notebooks and folders of notebooks, s3:// ones too; the project's notebooks folder by default.
+        arguments: Notebooks and folders of notebooks, s3:// ones too; the project's notebooks folder by default. Of a
+            folder, those are left out whose metadata says {"kit": {"test": false}}.
 
     Raises:
         NotebookError: One of them is not there, or there are none at all.
@@ -56,7 +60,8 @@ def find_notebooks(project: Project, arguments: Sequence[str | Path]) -> tuple[P
             found += fetch(project, argument)
         elif place.is_dir():
             inside = (path for path in place.rglob("*.ipynb") if path.is_file())
-            found += sorted(p for p in inside if not any(part.startswith(".") for part in p.relative_to(place).parts))
+            shown = (p for p in inside if not any(part.startswith(".") for part in p.relative_to(place).parts))
+            found += sorted(path for path in shown if not is_left_out(_metadata(path)))
         elif place.is_file():
             found.append(place)
         elif arguments:
@@ -73,6 +78,21 @@ def find_notebooks(project: Project, arguments: Sequence[str | Path]) -> tuple[P
 def notebook_name(project: Project, path: Path) -> str:
     """Give a notebook's path from the project's root; its address, where it is a copy from an object store."""
     return url_of(project, path) or project.relative(path)
+
+
+def is_left_out(metadata: Any) -> bool:
+    """Whether a notebook's metadata says that it is no regression test, as a debug notebook's does."""
+    own = metadata.get("kit") if isinstance(metadata, dict) else None
+    return isinstance(own, dict) and own.get("test") is False
+
+
+def _metadata(path: Path) -> Any:
+    """Read a notebook's metadata; None where it has none, or is none: what reads the notebook says so."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return content.get("metadata") if isinstance(content, dict) else None
 
 
 def read_notebook(project: Project, path: Path) -> Notebook:

@@ -14,7 +14,7 @@ from kit.errors import ReplayError
 from kit.flowfile import LoadedFlow
 from kit.replay.cell_code import replace_code
 
-__all__ = ["Body", "body_of", "names_of", "put"]
+__all__ = ["Body", "body_of", "definition", "names_of", "put", "statements"]
 
 
 @dataclass(frozen=True)
@@ -35,24 +35,39 @@ class Body:
 def body_of(loaded: LoadedFlow, step: str) -> str:
     """Give the statements of a step, dedented, with their comments."""
     code = loaded.function(step).__code__
-    lines = linecache.getlines(code.co_filename)
-    function = _definition("".join(lines), code)
+    source = "".join(linecache.getlines(code.co_filename))
+    return statements(source, definition(source, code))[0]
+
+
+def statements(source: str, function: ast.FunctionDef) -> tuple[str, int]:
+    """Take the statements of a function out of a file's source, dedented, with their comments.
+
+    Args:
+        source: The file's content.
+        function: The function, as `ast` read it there.
+
+    Returns:
+        The statements, and the line of the file that their first line is; 0 where they begin within a line.
+    """
+    lines = list(io.StringIO(source))
     first, last = function.body[0], function.end_lineno or len(lines)
     start = first.lineno - 1
     if lines[start].encode()[: first.col_offset].strip():  # on the line of its `def`
-        return lines[start].encode()[first.col_offset :].decode() + "".join(lines[start + 1 : last])
+        return lines[start].encode()[first.col_offset :].decode() + "".join(lines[start + 1 : last]), 0
     while not lines[start - 1].strip() or lines[start - 1].lstrip().startswith("#"):
         start -= 1
+    while not lines[start].strip():
+        start += 1
     inside = _inside_strings("".join(lines[:last]))
     indent = " " * first.col_offset
     body = [
         line if number in inside else line.removeprefix(indent) if line.strip() else "\n"
         for number, line in enumerate(lines[start:last], start=start + 1)
     ]
-    return "".join(body).strip("\n") + "\n"
+    return "".join(body).strip("\n") + "\n", start + 1
 
 
-def _definition(source: str, code: CodeType) -> ast.FunctionDef:
+def definition(source: str, code: CodeType) -> ast.FunctionDef:
     """Find the `def` that a code object comes from."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef) and node.name == code.co_name:

@@ -1,0 +1,172 @@
+"""The code of a recorded task, as it was when the task ran, and as it is today.
+
+Metaflow keeps a run's code in its datastore where a step of it ran on a cluster, or where it was told to
+(METAFLOW_FEAT_ALWAYS_UPLOAD_CODE_PACKAGE); otherwise it notes the git commit, where there was one.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import tarfile
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from kit.debugging.source import NOT_THE_USERS, Source
+from kit.errors import ArtifactError
+from kit.listing import pickles
+from kit.model import Pathspec, RunInfo
+from kit.project import Project
+from kit.runs import Runs
+
+__all__ = ["source_now", "source_then"]
+
+METAFLOWS_FOLDER = ".mf_code"  # of a code package: Metaflow, its extensions, and modules that asked to be packed
+METAFLOWS_OWN = (".mf_meta", ".mf_install", "INFO", "CONFIG_PARAMETERS", "condav2-1.cnd")
+GIT_SECONDS = 30.0
+MAX_SOURCE = 2_000_000  # bytes of a file that is read as source
+
+
+def source_now(project: Project, flow: str) -> Source:
+    """Give a flow's source as it is today.
+
+    Raises:
+        FlowFileError, NotFoundError: No file of the project defines it.
+    """
+    file = Path(project.flow(flow).file)
+    homes = dict.fromkeys((file.parent, project.flows_folder, project.root, project.root / "src"))
+
+    def read(path: str) -> str | None:
+        return next((text for home in homes if (text := _text(home / path)) is not None), None)
+
+    return Source(flow, file.name, read, "today's files")
+
+
+def source_then(runs: Runs, run: RunInfo, task: Pathspec, file: Path) -> tuple[Source | None, str]:
+    """Give a flow's source as it was when a task ran.
+
+    Args:
+        runs: The project's runs.
+        run: The run.
+        task: The address of the task.
+        file: Today's flow file.
+
+    Returns:
+        The source, or None where none was recorded; and a sentence that says why not ("" where there is one).
+    """
+    recorded = runs.metadata(task, run.store)
+    script = recorded.get("script-name") or file.name
+    packed = _package(runs, run, recorded)
+    why = ""
+    if packed:
+        try:
+            return _of_package(runs, run, packed, script), ""
+        except ArtifactError as error:
+            why = f"{error.message} "
+    commit = _table(recorded.get("git-info"))
+    if commit.get("commit_sha"):
+        source = _of_git(run.flow, script, file.parent, commit)
+        if source is not None:
+            return source, ""
+        sha = str(commit["commit_sha"])[:10]
+        return None, f"{why}The run notes the git commit {sha}, which this repository does not have."
+    return None, why or "Metaflow recorded no code of this run, nor a git commit."
+
+
+def _package(runs: Runs, run: RunInfo, recorded: Mapping[str, str]) -> dict[str, Any]:
+    """Find the code package of a run: one for all of its tasks, noted at those that ran after it was uploaded."""
+    found = _table(recorded.get("code-package"))
+    if found.get("sha"):
+        return found
+    seen = set()
+    for task in runs.tasks(run):
+        if task.pathspec.step not in seen:  # of a foreach, one task will do
+            seen.add(task.pathspec.step)
+            found = _table(runs.metadata(task.pathspec, run.store).get("code-package"))
+            if found.get("sha"):
+                return found
+    return {}
+
+
+def _of_package(runs: Runs, run: RunInfo, packed: Mapping[str, Any], script: str) -> Source:
+    sha = str(packed["sha"])
+    ((_, content),) = pickles(runs.storage(run.store), run.flow, [sha])
+    if content is None:
+        raise ArtifactError(
+            f"The run's code package {sha[:10]} is gone from the datastore.", "Look for a backup of it."
+        )
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:*") as archive:
+            files = dict(_members(archive))
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise ArtifactError(
+            f"The run's code package {sha[:10]} cannot be read: {error}.", "Look for a backup of it."
+        ) from error
+    return Source(run.flow, script, files.get, "the run's code package")
+
+
+def _members(archive: tarfile.TarFile) -> Iterator[tuple[str, str]]:
+    """Read the user's own source files of a code package, by their paths from the flow file's folder."""
+    for member in archive.getmembers():
+        parts = PurePosixPath(member.name).parts
+        if parts and parts[0] == METAFLOWS_FOLDER:
+            parts = parts[1:]
+        own = parts and parts[0] not in NOT_THE_USERS and parts[0] not in METAFLOWS_OWN
+        if own and parts[-1].endswith(".py") and member.isfile() and member.size <= MAX_SOURCE:
+            opened = archive.extractfile(member)
+            if opened is not None:
+                yield "/".join(parts), _decoded(opened.read())
+
+
+def _of_git(flow: str, script: str, folder: Path, commit: Mapping[str, Any]) -> Source | None:
+    """Give the source of a commit; None where the repository of a folder does not have it."""
+    sha = str(commit["commit_sha"])
+    if not sha.isalnum():
+        return None
+
+    @cache
+    def read(path: str) -> str | None:
+        if ".." in PurePosixPath(path).parts:
+            return None
+        return _git(folder, "show", f"{sha}:./{path}")
+
+    if read(script) is None:
+        return None
+    changed = str(commit.get("has_uncommitted_changes", False)).lower() == "true"
+    note = "There were changes that were not committed: this may not be all that ran." if changed else ""
+    return Source(flow, script, read, f"the git commit {sha[:10]}", note)
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(  # git, with words of our own and a commit's hash
+            ["git", "-C", str(folder), *words],  # noqa: S607  # the user's own git
+            capture_output=True,
+            timeout=GIT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return _decoded(done.stdout) if done.returncode == 0 else None
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return _decoded(path.read_bytes()) if path.stat().st_size <= MAX_SOURCE else None
+    except (OSError, ValueError):
+        return None
+
+
+def _decoded(content: bytes) -> str:
+    return content.decode("utf-8-sig", "replace").replace("\r\n", "\n")
+
+
+def _table(text: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,235 @@
+"""From a task that failed to its debug notebook."""
+
+from __future__ import annotations
+
+import difflib
+import linecache
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+
+from kit import flowfile
+from kit.debugging.choice import choose_task
+from kit.debugging.failure import Recorded, recorded
+from kit.debugging.kernel import FITTING, KernelChoice, choose_kernel, pins_have_changed
+from kit.debugging.model import Change, Sheet, StepBody
+from kit.debugging.names import Earlier, earlier
+from kit.debugging.notebook import notebook
+from kit.debugging.recorded import source_now, source_then
+from kit.debugging.source import Definition, Source
+from kit.debugging.split import fits_cells, split
+from kit.details import logs
+from kit.errors import ArgumentError, NotebookError, ReplayError, did_you_mean
+from kit.foreach import said as foreach_said
+from kit.model import Pathspec, RunInfo, StepInfo, TaskInfo
+from kit.project import Project
+from kit.replay.body import definition, statements
+from kit.runs import Runs
+from kit.scope import MINE, Scope
+
+__all__ = ["Written", "write_notebook"]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A debug notebook that was written.
+
+    Args:
+        path: Where it is.
+        task: The task that it is about.
+        kernel: The name of its kernel.
+        notes: What there is to say about it, a sentence each.
+    """
+
+    path: Path
+    task: Pathspec
+    kernel: str
+    notes: tuple[str, ...]
+
+
+def write_notebook(
+    runs: Runs,
+    pathspec: str,
+    output: Path | None = None,
+    *,
+    current: Pathspec | None = None,
+    scope: Scope = MINE,
+    kernel: KernelChoice = FITTING,
+    force: bool = False,
+    say: Callable[[str], None] = print,
+) -> Written:
+    """Write the debug notebook of a task.
+
+    Args:
+        runs: The project's runs.
+        pathspec: `Flow[/run[/step[/task]]]`; without a task the first that failed, without a run the latest that did.
+        output: Where to write it; by default the project's notebooks, as `debug_STEP_TASK.ipynb`.
+        current: The run named last; a bare step is meant relative to it.
+        scope: Among which runs the one that is left out is looked for.
+        kernel: Which kernel it gets.
+        force: Whether to write over a file that is there.
+        say: Takes a line for the user, while an environment is built.
+
+    Raises:
+        NotFoundError: There is no such task, or none that failed.
+        NotebookError: There is such a file already, or it cannot be written.
+        ReplayError: The flow no longer has the step.
+    """
+    run, task, chosen = choose_task(runs, pathspec, current, scope)
+    step = task.pathspec.step or ""
+    path = _path(runs.project, task.pathspec, output, force)
+    raised = recorded(runs, run, task)
+    now = source_now(runs.project, run.flow)
+    then, why = source_then(runs, run, task.pathspec, Path(runs.project.flow(run.flow).file))
+    today = now.step(step) or _loaded_step(runs.project, run.flow, step)
+    before = then.step(step) if then else None
+    if then is not None and before is None:
+        why = f"The step is not to be found in {then.origin}."
+    differs = before is not None and before.code != today.code
+    body = _body(before or today, raised, today, then if before else None, now)
+    notes = [why, then.note if then else "", _contradiction(raised, before or today, step, before is not None)]
+    sheet = Sheet(
+        run=run,
+        task=task,
+        foreach=foreach_said(task),
+        raised=raised,
+        printed=_printed(runs, run, task),
+        body=body,
+        differs=differs or bool(body.earlier),
+        changes=tuple(_changes(then, now, before, today, step)) if then else (),
+        origin=then.origin if then else "",
+        notes=tuple(filter(None, notes)),
+        kernel=choose_kernel(runs, run, step, kernel, say),
+        options="--unpinned" if pins_have_changed(runs, run, step) else "",
+        folder="" if _is_inside(path, runs.project.root) else str(runs.project.root),
+    )
+    _write(path, sheet)
+    return Written(path, task.pathspec, sheet.kernel.name, (*chosen, *sheet.notes, *sheet.kernel.notes))
+
+
+def _printed(runs: Runs, run: RunInfo, task: TaskInfo) -> tuple[str, ...]:
+    found = logs(runs, run, [StepInfo(task.pathspec.step or "", task.status, (task,))])
+    return next((log.lines for log in found if log.stream == "stdout"), ())
+
+
+def _body(one: Definition, raised: Recorded, today: Definition, then: Source | None, now: Source) -> StepBody:
+    """Take the body that the notebook's cells hold: as it was where that is known (`then`), else today's."""
+    text, first = statements(one.text, one.function)
+    frame = raised.in_step(one.function.name, one.path)
+    line = _line_of(one, frame.line, frame.text) if frame else None
+    cells = split(text, line - first + 1 if line and first else 1 if line else None) if fits_cells(text) else ()
+    names = dict(zip(_arguments(one), ("self", *_arguments(today)[1:]), strict=False))
+    return StepBody(
+        file=one.path,
+        origin=then.origin if then else "",
+        source=text,
+        cells=cells,
+        names={own: bound for own, bound in names.items() if own != bound},
+        earlier=earlier(one, today, then, now) if then else Earlier(),
+        failed=line,
+    )
+
+
+def _arguments(one: Definition) -> list[str]:
+    return [argument.arg for argument in one.function.args.args]
+
+
+def _line_of(one: Definition, line: int, said: str) -> int | None:
+    """Find the line of a step's definition that a traceback names; where the file has moved on, by what it said."""
+    lines = one.text.split("\n")
+    first, last = one.function.lineno, one.function.end_lineno or one.function.lineno
+    if first <= line <= last and (not said or lines[line - 1].strip() == said):
+        return line
+    same = [number for number in range(first, last + 1) if said and lines[number - 1].strip() == said]
+    return same[0] if len(same) == 1 else None
+
+
+def _contradiction(raised: Recorded, one: Definition, step: str, known: bool) -> str:
+    """Say so where the traceback shows a line that the source does not have: it is not the code that ran."""
+    frame = raised.in_step(step, one.path)
+    if frame is None or not frame.text:
+        return ""
+    lines = one.text.split("\n")
+    there = lines[frame.line - 1].strip() if frame.line <= len(lines) else ""
+    if there == frame.text:
+        return ""
+    what = "this is not the code that ran" if known else "the file has changed since"
+    return f"The traceback has another line {frame.line} of `{one.path}` than the source has: {what}."
+
+
+def _changes(then: Source, now: Source, before: Definition | None, today: Definition, step: str) -> Iterator[Change]:
+    if before is not None and before.code != today.code:
+        lines = _diff(before.code, today.code, f"{step}, {then.origin}", f"{step}, today")
+        yield Change(f"The step {step}", lines, folded=False)
+    paths = dict.fromkeys((*then.files, *now.files))
+    for path in paths:
+        old, new = then.files.get(path, ""), now.files.get(path, "")
+        if not old and path in now.files:
+            old = then.read(path) or ""
+        if not new and path in then.files:
+            new = now.read(path) or ""
+        if old != new:
+            yield Change(path, _diff(old, new, f"{path}, {then.origin}", f"{path}, today"))
+
+
+def _diff(old: str, new: str, old_name: str, new_name: str) -> tuple[str, ...]:
+    return tuple(difflib.unified_diff(old.splitlines(), new.splitlines(), old_name, new_name, lineterm=""))
+
+
+def _loaded_step(project: Project, flow: str, step: str) -> Definition:
+    """Find a step that the project's source does not show, such as one of a class in an installed package."""
+    loaded = flowfile.load(project.flow(flow))
+    if not hasattr(getattr(loaded.cls, step, None), "is_step"):
+        raise ReplayError(
+            f"{project.relative(loaded.info.file)} no longer has the step {step}.",
+            did_you_mean(step, loaded.info.steps, f"steps of {flow}"),
+        )
+    written = loaded.function(step).__code__
+    text = "".join(linecache.getlines(written.co_filename))
+    return Definition(Path(written.co_filename).name, text, definition(text, written))
+
+
+def _path(project: Project, task: Pathspec, output: Path | None, force: bool) -> Path:
+    """Say where the notebook goes.
+
+    Raises:
+        NotebookError: There is a file already; the hint proposes another name.
+        ArgumentError: It is not the name of a notebook.
+    """
+    parts = [re.sub(r"\W+", "_", str(part)) for part in (task.step, task.task, task.run)]
+    if output is not None and output.is_dir():
+        output = output / f"debug_{parts[0]}_{parts[1]}.ipynb"
+    path = (output or project.notebooks_folder / f"debug_{parts[0]}_{parts[1]}.ipynb").absolute()
+    if path.suffix != ".ipynb":
+        raise ArgumentError(f"{path.name} is not the name of a notebook.", f"Write --output {path.name}.ipynb.")
+    if path.exists() and not force:
+        others = [path.with_stem(f"{path.stem}_{end}") for end in (parts[2], *range(2, 100))]
+        free = next((other for other in others if not other.exists()), others[-1])
+        raise NotebookError(
+            f"{_shown(path)} is there already.",
+            f"Write another one, --output {_shown(free)}, or write over it with --force.",
+        )
+    return path
+
+
+def _shown(path: Path) -> str:
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    return root in path.resolve().parents
+
+
+def _write(path: Path, sheet: Sheet) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(nbformat.writes(notebook(sheet)) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise NotebookError(
+            f"{path} cannot be written: {error.strerror}.", "Name another one with --output."
+        ) from error
