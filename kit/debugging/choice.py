@@ -49,9 +49,11 @@ def choose_task(
             task, said = choose(replace(target, step=step.name).pathspec, failed)
             which = said or f"{target.run.pathspec}: took {step.name}/{task.pathspec.task}, which {_ended(task)}."
             return target.run, task, tuple(filter(None, (target.note, which)))
+    going = [t for step in runs.steps(target.run) for t in step.tasks if t.status == "running"]
+    how = "goes on, or was killed a moment ago" if target.run.status == "running" else target.run.status
+    example = going[0].pathspec if going else f"{target.run.pathspec}/start"
     raise NotFoundError(
-        f"No task of {target.run.pathspec} has failed: the run {'goes on' if target.run.alive else target.run.status}.",
-        f"Name a task all the same, such as {target.run.pathspec}/start.",
+        f"No task of {target.run.pathspec} has failed: the run {how}.", f"Name a task all the same, such as {example}."
     )
 
 

@@ -52,8 +52,8 @@ class StepBody:
     Args:
         file: The file that it is of.
         origin: Where the source comes from.
-        source: All of it.
-        cells: The same in cells; empty where it cannot stand in cells.
+        cells: Its statements.
+        fits: Whether they can stand in a notebook's cells; else there is one cell, for `%%mf_run_step`.
         names: What the step calls `self` and a join's inputs, where that differs from what the notebook binds.
         earlier: What it used of its flow file and its modules that today's would give it otherwise.
         failed: The line of the file in which the task failed; None where it is not known.
@@ -61,8 +61,8 @@ class StepBody:
 
     file: str
     origin: str
-    source: str
-    cells: tuple[BodyCell, ...] = ()
+    cells: tuple[BodyCell, ...]
+    fits: bool = True
     names: Mapping[str, str] = field(default_factory=dict)
     earlier: Earlier = field(default_factory=Earlier)
     failed: int | None = None

@@ -122,11 +122,11 @@ def _line_by_line(sheet: Sheet) -> Iterator[Any]:
     yield from _earlier(body.earlier)
     if body.names:
         yield new_code_cell("\n".join(f"{own} = {bound}" for own, bound in body.names.items()))
-    if not body.cells:
+    if not body.fits:
         yield new_markdown_cell(
-            "The step has a `return` or `super()`, which cannot stand in a cell: this is all of it."
+            "The step has a `return`, or a bare `super()`, which cannot stand in a cell of its own: here is all of it, "
+            "to be replayed as it stands in the cell."
         )
-        yield new_code_cell(f"%%mf_run_step {{{PARAMETER}}}{_words(sheet.options)}\n{body.source.rstrip()}")
     for cell in body.cells:
         yield from _body_cell(sheet, cell)
     if sheet.raised.said:
@@ -155,7 +155,8 @@ def _body_cell(sheet: Sheet, cell: BodyCell) -> Iterator[Any]:
             f"**The task failed in this cell**, at line {sheet.body.failed} of {code(sheet.body.file)}: "
             f"{code(sheet.raised.said)}"
         )
-    yield new_code_cell(cell.source, metadata={"tags": ["failed"]} if cell.failed else {})
+    above = "" if sheet.body.fits else f"%%mf_run_step {{{PARAMETER}}}{_words(sheet.options)}\n"
+    yield new_code_cell(above + cell.source, metadata={"tags": ["failed"]} if cell.failed else {})
 
 
 def _whole_step(sheet: Sheet) -> Iterator[Any]:

@@ -27,6 +27,10 @@ __all__ = ["source_now", "source_then"]
 METAFLOWS_FOLDER = ".mf_code"  # of a code package: Metaflow, its extensions, and modules that asked to be packed
 METAFLOWS_OWN = (".mf_meta", ".mf_install", "INFO", "CONFIG_PARAMETERS", "condav2-1.cnd")
 GIT_SECONDS = 30.0
+NOTHING = (
+    "Metaflow recorded no code of this run, nor a git commit. It keeps the code of local runs too where "
+    "METAFLOW_FEAT_ALWAYS_UPLOAD_CODE_PACKAGE=1 is set."
+)
 MAX_SOURCE = 2_000_000  # bytes of a file that is read as source
 
 
@@ -73,7 +77,7 @@ def source_then(runs: Runs, run: RunInfo, task: Pathspec, file: Path) -> tuple[S
             return source, ""
         sha = str(commit["commit_sha"])[:10]
         return None, f"{why}The run notes the git commit {sha}, which this repository does not have."
-    return None, why or "Metaflow recorded no code of this run, nor a git commit."
+    return None, why or NOTHING
 
 
 def _package(runs: Runs, run: RunInfo, recorded: Mapping[str, str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-__all__ = ["BodyCell", "fits_cells", "split"]
+__all__ = ["BodyCell", "fits_cells", "split", "whole"]
 
 COMPOUND = (ast.For, ast.While, ast.With, ast.Try, ast.If, ast.FunctionDef, ast.ClassDef, ast.Match)
 LONG = 3  # lines from which a compound statement has a cell of its own
@@ -64,6 +64,15 @@ def split(body: str, failed_line: int | None = None) -> tuple[BodyCell, ...]:
         cells.append(BodyCell("\n".join(lines[begin:end]).rstrip(), begin + 1, failed))
         begin = end
     return tuple(cells)
+
+
+def whole(body: str, failed_line: int | None = None) -> BodyCell:
+    """Give a step's body as one cell; its docstring is left out. Takes what `split` takes."""
+    lines = body.rstrip("\n").split("\n")
+    begin = _docstring_end(body)
+    while begin < len(lines) - 1 and not lines[begin].strip():
+        begin += 1
+    return BodyCell("\n".join(lines[begin:]), begin + 1, failed_line is not None)
 
 
 def fits_cells(body: str) -> bool:

@@ -21,7 +21,7 @@ from kit.debugging.names import Earlier, earlier
 from kit.debugging.notebook import notebook
 from kit.debugging.recorded import source_now, source_then
 from kit.debugging.source import Definition, Source
-from kit.debugging.split import fits_cells, split
+from kit.debugging.split import fits_cells, split, whole
 from kit.details import logs
 from kit.errors import ArgumentError, NotebookError, ReplayError, did_you_mean
 from kit.foreach import said as foreach_said
@@ -121,13 +121,14 @@ def _body(one: Definition, raised: Recorded, today: Definition, then: Source | N
     text, first = statements(one.text, one.function)
     frame = raised.in_step(one.function.name, one.path)
     line = _line_of(one, frame.line, frame.text) if frame else None
-    cells = split(text, line - first + 1 if line and first else 1 if line else None) if fits_cells(text) else ()
+    at = line - first + 1 if line and first else 1 if line else None  # a body on the line of its `def` has no other
+    fits = fits_cells(text)
     names = dict(zip(_arguments(one), ("self", *_arguments(today)[1:]), strict=False))
     return StepBody(
         file=one.path,
         origin=then.origin if then else "",
-        source=text,
-        cells=cells,
+        cells=split(text, at) if fits else (whole(text, at),),
+        fits=fits,
         names={own: bound for own, bound in names.items() if own != bound},
         earlier=earlier(one, today, then, now) if then else Earlier(),
         failed=line,
@@ -205,7 +206,9 @@ def _path(project: Project, task: Pathspec, output: Path | None, force: bool) ->
         output = output / f"debug_{parts[0]}_{parts[1]}.ipynb"
     path = (output or project.notebooks_folder / f"debug_{parts[0]}_{parts[1]}.ipynb").absolute()
     if path.suffix != ".ipynb":
-        raise ArgumentError(f"{path.name} is not the name of a notebook.", f"Write --output {path.name}.ipynb.")
+        raise ArgumentError(
+            f"{path.name} is not the name of a notebook.", f"Write --output {path.with_suffix('.ipynb').name}."
+        )
     if path.exists() and not force:
         others = [path.with_stem(f"{path.stem}_{end}") for end in (parts[2], *range(2, 100))]
         free = next((other for other in others if not other.exists()), others[-1])
