@@ -87,7 +87,7 @@ def _pins(step: str, decorators: Iterable[Mapping[str, Any]]) -> list[Pin]:
     for attributes in decorators:
         if attributes.get("disabled") is not None:
             disabled = str(attributes["disabled"]).lower() in ("true", "1")
-        if attributes.get("python"):
+        if attributes.get("python") not in (None, "", "None"):  # a run's graph has it as text
             wanted["python"] = str(attributes["python"])
         packages = {**(attributes.get("libraries") or {}), **(attributes.get("packages") or {})}
         wanted.update({str(name): str(version) for name, version in packages.items()})
