@@ -28,7 +28,7 @@ SHARED_MODULE = "common"
 
 # The magics by kind, known before the module that defines them is imported.
 MAGICS = {
-    "line": ("mf_artifacts", "mf_flow", "mf_install_deps", "mf_run", "mf_run_step"),
+    "line": ("mf_artifacts", "mf_debug", "mf_flow", "mf_install_deps", "mf_run", "mf_run_step"),
     "cell": ("mf_run_step", "mf_step"),
 }
 

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import line_cell_magic, line_magic, magics_class
@@ -24,6 +25,7 @@ from kit.runwords import own_words
 
 if TYPE_CHECKING:
     from kit import kernelspecs, pinned
+    from kit.debugging import write
     from kit.liverun import LiveRun, RunRequest
     from kit.replay import Body, Request, StepInputs
 
@@ -244,6 +246,25 @@ class KitMagics(AuthorMagics):
             if args.isolated:
                 return kernelspecs.register(wanted, found, "/".join(filter(None, (args.flow, args.step))))
             return pinned.install(wanted, found, **options)
+
+    @magic_arguments()
+    @argument("pathspec", nargs="?", help="Flow[/run[/step[/task]]]; without it, the run named last")
+    @argument("--output", metavar="FILE", help="the notebook; debug_STEP_TASK.ipynb among the project's by default")
+    @argument("--force", action="store_true", help="write over a file that is there")
+    @argument("--isolated", action="store_true", help="build a kernel with the step's pins, though they are met here")
+    @argument("--kernel", metavar="NAME", default="", help="the notebook's kernel, as jupyter kernelspec list has it")
+    @line_magic
+    def mf_debug(self, line: str) -> write.Written:
+        """Write a debug notebook for a task that failed: its exception, its step in cells, its code then and now."""
+        args = self._parse(self.mf_debug, line)
+        from kit.debugging import kernel, write
+
+        pathspec = args.pathspec or (str(self.session.current) if self.session.current else "")
+        choice = kernel.KernelChoice(args.kernel, args.isolated or None)
+        output, current = Path(args.output) if args.output else None, self.session.current
+        return write.write_notebook(
+            self.session.runs, pathspec, output, current=current, kernel=choice, force=args.force
+        )
 
 
 def _assignment(text: str) -> tuple[str, str]:

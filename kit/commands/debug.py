@@ -61,9 +61,7 @@ def debug(
         force=force,
         say=click.echo,
     )
-    for note in written.notes:
-        click.echo(note)
-    click.echo(f"{written.task}: wrote {written.path} (kernel {written.kernel})")
+    click.echo(repr(written))
     if opened:
         _open(written.path)
 

@@ -30,12 +30,14 @@ from kit.project import Project
 from kit.replay.body import definition, statements
 from kit.runs import Runs
 from kit.scope import MINE, Scope
+from kit.views import Displayed
+from kit.views.page import Cell, Page
 
 __all__ = ["Written", "write_notebook"]
 
 
-@dataclass(frozen=True)
-class Written:
+@dataclass(frozen=True, repr=False)
+class Written(Displayed):
     """A debug notebook that was written.
 
     Args:
@@ -49,6 +51,10 @@ class Written:
     task: Pathspec
     kernel: str
     notes: tuple[str, ...]
+
+    def _page(self) -> Page:
+        title = (Cell("wrote"), Cell(_shown(self.path), code=True), Cell(f"for {self.task}, kernel {self.kernel}"))
+        return Page(title, notes=self.notes)
 
 
 def write_notebook(
