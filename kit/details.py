@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kit import internals
@@ -20,7 +21,7 @@ from kit.records import plain_value
 from kit.runs import Runs
 from kit.views.details import Failure, Log, ParameterInfo
 
-__all__ = ["RecordedCard", "cards", "failures", "logs", "parameters", "previews"]
+__all__ = ["RecordedCard", "cards", "failures", "is_metaflows", "logs", "parameters", "previews"]
 
 PLAIN_TYPES = frozenset({"int", "float", "bool", "str", "NoneType", "complex", "bytes", "list", "tuple", "dict", "set"})
 MAX_PREVIEWED = 4096  # bytes of a pickle
@@ -106,12 +107,18 @@ def _own(lines: Sequence[str]) -> list[str]:
     kept, skipping = [], False
     for line in lines:
         if line.startswith("  File "):
-            skipping = "/metaflow/" in line.partition(", line ")[0].replace("\\", "/")
+            skipping = is_metaflows(line.partition('"')[2].partition('", line ')[0])
         elif not line.startswith("    "):
             skipping = skipping and line == KILLED
         if not skipping and line.strip() and not METAFLOWS.match(line):
             kept.append(line)
     return kept
+
+
+def is_metaflows(file: str) -> bool:
+    """Whether a file of a traceback, of any machine, is Metaflow's; in a container the user's lie in `metaflow` too."""
+    _, folder, below = file.replace("\\", "/").rpartition("/metaflow/")
+    return bool(folder) and Path(internals.cli.__file__).parent.joinpath(below).is_file()
 
 
 def logs(runs: Runs, run: RunInfo, steps: Iterable[StepInfo]) -> tuple[Log, ...]:

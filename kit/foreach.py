@@ -11,7 +11,7 @@ from typing import Any
 from kit.model import ArtifactInfo, TaskInfo
 from kit.records import sha_of
 
-__all__ = ["matching", "recorded_as", "said"]
+__all__ = ["RECORDED_CHARACTERS", "matching", "recorded_as", "said"]
 
 RECORDED_CHARACTERS = 30  # of a value, in what Metaflow records (metaflow.flowspec)
 

@@ -78,8 +78,9 @@ def _failed_run(runs: Runs, flow: str, scope: Scope) -> tuple[RunInfo, str]:
             if len(found) < limit:
                 break
     if looked:
-        raise NotFoundError(
-            f"None of the last {looked} runs of {flow} has failed.", f"Name a task: {flow}/RUN/STEP/TASK."
+        which = (
+            f"None of the last {looked} runs of {flow} has failed." if looked > 1 else f"No run of {flow} has failed."
         )
+        raise NotFoundError(which, f"Name a task all the same, such as {flow}/start.")
     run, note = runs.latest(flow, scope=scope)  # raises, and says why there is none
     raise NotFoundError(f"{run.pathspec} has not failed.", note or f"Name a task: {run.pathspec}/start.")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from kit import internals
-from kit.details import failures
+from kit.details import failures, is_metaflows
 from kit.listing import own_artifact
 from kit.model import RunInfo, StepInfo, TaskInfo
 from kit.runs import Runs
@@ -91,7 +90,7 @@ def _own(trace: str) -> tuple[list[str], list[Frame]]:
     for line in trace.rstrip().split("\n"):
         found = FRAME.match(line)
         if found:
-            skipping = _is_metaflows(found["file"])
+            skipping = is_metaflows(found["file"])
             is_own = not skipping
             if is_own:
                 frames.append(Frame(found["file"], int(found["line"]), found["function"]))
@@ -102,9 +101,3 @@ def _own(trace: str) -> tuple[list[str], list[Frame]]:
         if not skipping:
             kept.append(line)
     return kept, frames
-
-
-def _is_metaflows(file: str) -> bool:
-    """Whether a file, of any machine, is Metaflow's own; in a container the user's lie in a folder `metaflow` too."""
-    _, folder, below = file.replace("\\", "/").rpartition("/metaflow/")
-    return bool(folder) and Path(internals.cli.__file__).parent.joinpath(below).is_file()

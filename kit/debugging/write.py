@@ -24,6 +24,7 @@ from kit.debugging.source import Definition, Source
 from kit.debugging.split import fits_cells, split, whole
 from kit.details import logs
 from kit.errors import ArgumentError, NotebookError, ReplayError, did_you_mean
+from kit.foreach import RECORDED_CHARACTERS
 from kit.foreach import said as foreach_said
 from kit.model import Pathspec, RunInfo, StepInfo, TaskInfo
 from kit.project import Project
@@ -34,6 +35,8 @@ from kit.views import Displayed
 from kit.views.page import Cell, Page
 
 __all__ = ["Written", "write_notebook"]
+
+SHORT = 40  # lines of a diff that is shown without a click
 
 
 @dataclass(frozen=True, repr=False)
@@ -101,7 +104,7 @@ def write_notebook(
     sheet = Sheet(
         run=run,
         task=task,
-        foreach=foreach_said(task),
+        foreach=_foreach(task),
         raised=raised,
         printed=_printed(runs, run, task),
         body=body,
@@ -115,6 +118,12 @@ def write_notebook(
     )
     _write(path, sheet)
     return Written(path, task.pathspec, sheet.kernel.name, (*chosen, *sheet.notes, *sheet.kernel.notes))
+
+
+def _foreach(task: TaskInfo) -> str:
+    """Write what its foreachs gave a task; Metaflow records the beginning of each value."""
+    cut = any(value is not None and len(value) >= RECORDED_CHARACTERS for value in task.values)
+    return foreach_said(task) + ("…" if cut else "")
 
 
 def _printed(runs: Runs, run: RunInfo, task: TaskInfo) -> tuple[str, ...]:
@@ -180,7 +189,8 @@ def _changes(then: Source, now: Source, before: Definition | None, today: Defini
         if not new and path in then.files:
             new = now.read(path) or ""
         if old != new:
-            yield Change(path, _diff(old, new, f"{path}, {then.origin}", f"{path}, today"))
+            lines = _diff(old, new, f"{path}, {then.origin}", f"{path}, today")
+            yield Change(path, lines, folded=len(lines) > SHORT or (before is not None and path == before.path))
 
 
 def _diff(old: str, new: str, old_name: str, new_name: str) -> tuple[str, ...]:
