@@ -117,7 +117,9 @@ def _own(lines: Sequence[str]) -> list[str]:
 
 def is_metaflows(file: str) -> bool:
     """Whether a file of a traceback, of any machine, is Metaflow's; in a container the user's lie in `metaflow` too."""
-    _, folder, below = file.replace("\\", "/").rpartition("/metaflow/")
+    above, folder, below = file.replace("\\", "/").rpartition("/metaflow/")
+    if above.endswith(("site-packages", ".mf_code")):  # of another version, its files may have other names
+        return True
     return bool(folder) and Path(internals.cli.__file__).parent.joinpath(below).is_file()
 
 
