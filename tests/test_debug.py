@@ -14,6 +14,7 @@ from support import run_flow, write_files
 
 from kit.cli import main
 from kit.debugging.split import split
+from kit.details import is_metaflows
 
 PACKED = "METAFLOW_FEAT_ALWAYS_UPLOAD_CODE_PACKAGE"
 FLOW = '''
@@ -206,3 +207,16 @@ def test_a_body_is_split_at_paragraphs_at_long_statements_and_around_what_failed
     ]
     assert [cell.failed for cell in cells] == [False, True, False, False, False, False]
     assert [cell.line for cell in cells] == [2, 3, 5, 6, 11, 14]
+
+
+@pytest.mark.parametrize(
+    ("file", "metaflows"),
+    [
+        ("/metaflow/train.py", False),  # where a container has the user's files
+        ("/metaflow/.mf_code/metaflow/task.py", True),
+        ("/env/site-packages/metaflow/of_another_version.py", True),
+        ("/home/anna/flows/train.py", False),
+    ],
+)
+def test_frames_of_metaflow_are_told_from_the_users_on_any_machine(file, metaflows):
+    assert is_metaflows(file) is metaflows

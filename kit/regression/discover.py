@@ -57,7 +57,8 @@ def find_notebooks(project: Project, arguments: Sequence[str | Path]) -> tuple[P
     places, found = [Path(argument) for argument in given], list[Path]()
     for argument, place in zip(given, places, strict=True):
         if isinstance(argument, str) and is_url(argument):
-            found += fetch(project, argument)
+            copies = fetch(project, argument)
+            found += [c for c in copies if argument.endswith(".ipynb") or not is_left_out(_metadata(c))]
         elif place.is_dir():
             inside = (path for path in place.rglob("*.ipynb") if path.is_file())
             shown = (p for p in inside if not any(part.startswith(".") for part in p.relative_to(place).parts))
