@@ -215,7 +215,7 @@ def test_a_body_is_split_at_paragraphs_at_long_statements_and_around_what_failed
         ("/metaflow/train.py", False),  # where a container has the user's files
         ("/metaflow/.mf_code/metaflow/task.py", True),
         ("/env/site-packages/metaflow/of_another_version.py", True),
-        ("/work_of_anna/flows/train.py", False),
+        ("/anna/flows/train.py", False),
     ],
 )
 def test_frames_of_metaflow_are_told_from_the_users_on_any_machine(file, metaflows):
