@@ -98,7 +98,11 @@ def _failure(runs: Runs, run: RunInfo, task: TaskInfo, most: int) -> Failure:
     if raised is not None:
         kind = str(getattr(raised, "type", "")).removeprefix("builtins.")
         said = f"{kind}: {getattr(raised, 'exception', '')}".strip(": \n").replace("\n", " ")
-    lines = _own(_log(runs, run, task, "stderr") or traceback.splitlines())
+    printed = _log(runs, run, task, "stderr")
+    if traceback:  # of the same, printed, Metaflow's echo has taken each * for a mark of its own
+        begin = next((number for number, line in enumerate(printed) if METAFLOWS.match(line)), len(printed))
+        printed = [*printed[:begin], *traceback.splitlines()]
+    lines = _own(printed)
     return Failure(task.pathspec, said, tuple(lines[-most:]))
 
 
