@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -91,36 +92,44 @@ def test(
         raise click.UsageError("--with is for the flow that --on metaflow runs")
     if on and (update or cov):
         raise click.UsageError(f"{'--update' if update else '--cov'} works on this machine alone, without --on")
-    from kit.regression.light import import_schemas
-
-    import_schemas()
-    from rich.console import Console
-
-    from kit.regression.coverage import measured
-    from kit.regression.files import write_reports
-    from kit.regression.remote import is_url, write_output
-    from kit.regression.report import Report
-    from kit.regression.suite import Options, run_suite
-    from kit.regression.update import update_references
-
-    if update and any(map(is_url, notebooks)):
+    if update and any("://" in name for name in notebooks):
         raise click.UsageError("--update writes references beside notebooks on this machine alone")
+    from kit.regression.coverage import measured
+    from kit.regression.places import opened
+
     project = find_project(_start(notebooks))
-    console = Console() if sys.stdout.isatty() else Console(width=LOG_WIDTH)
-    report = Report(console, live=sys.stdout.isatty() and console.is_interactive)
     values = tuple((name, _value(text)) for name, text in parameters)
-    with measured(project, cov) as coverage:
+    with measured(project, cov) as coverage, ExitStack() as stack:
+        place = None if on or update else stack.enter_context(opened(coverage.environ, keep))
+        from kit.regression.light import import_schemas  # while the fork server imports what kernels need
+
+        import_schemas()
+        from rich.console import Console
+
+        from kit.regression.report import Report
+        from kit.regression.suite import Options, run_suite
+
+        console = Console() if sys.stdout.isatty() else Console(width=LOG_WIDTH)
+        report = Report(console, live=sys.stdout.isatty() and console.is_interactive)
         options = Options(notebooks, workers, values, timeout, cell_timeout, retries, keep, environ=coverage.environ)
         if on:
             from kit.regression.on_metaflow import run_on_metaflow
 
             outcome = run_on_metaflow(project, options, decorators, report.tell)
         else:
+            from kit.regression.update import update_references
+
             with report.watching() as watch:
-                outcome = (update_references if update else run_suite)(project, options, report.tell, watch)
+                if update:
+                    outcome = update_references(project, options, report.tell, watch)
+                else:
+                    outcome = run_suite(project, options, report.tell, watch, place)
     report.close(outcome)
     if coverage.text:
         console.print(coverage.text, markup=False, highlight=False, soft_wrap=True)
+    from kit.regression.files import write_reports
+    from kit.regression.remote import write_output
+
     for line in write_reports(project, outcome, html, junit, coverage.text):
         click.echo(line)
     if output:

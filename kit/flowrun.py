@@ -20,9 +20,9 @@ from kit.flowfile import LoadedFlow
 from kit.model import FlowInfo, Pathspec
 from kit.pins import pins, replacements
 from kit.processes import ProcessGroup
-from kit.project import Project, store_environment, user_environment
+from kit.project import Project, user_environment
 
-__all__ = ["FinishedRun", "datastore_environment", "run_flow", "stand_ins"]
+__all__ = ["FinishedRun", "run_flow", "stand_ins"]
 
 TASK_LINE = re.compile(r"^\d{4}-\d\d-\d\d \S+ \[(?P<task>\S+) \(pid \d+\)\] ?(?P<text>.*)$")
 OWN_LINE = re.compile(r"Task (is starting|failed|finished successfully)\.|<flow .* failed:")  # Metaflow's words
@@ -49,15 +49,6 @@ class FinishedRun:
     seconds: float
     log: str
     notes: tuple[str, ...]
-
-
-def datastore_environment(sysroot: Path) -> dict[str, str]:
-    """Give the environment in which Metaflow keeps everything in a folder, whatever its configuration says."""
-    return {
-        **store_environment(sysroot),
-        "METAFLOW_DEFAULT_DATASTORE": "local",
-        "METAFLOW_DEFAULT_METADATA": "local",
-    }
 
 
 def run_flow(

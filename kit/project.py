@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "USER_VARIABLE",
     "Project",
+    "datastore_environment",
     "find_project",
     "own_folder",
     "store_environment",
@@ -219,6 +220,15 @@ def store_environment(sysroot: Path) -> dict[str, str]:
     """Give the variables that make Metaflow keep its local datastore, and the cards, in a folder."""
     cards = sysroot / DATASTORE_FOLDER / "mf.cards"  # the sysroot does not count for cards
     return {SYSROOT_VARIABLE: str(sysroot), "METAFLOW_CARD_LOCALROOT": str(cards)}
+
+
+def datastore_environment(sysroot: Path) -> dict[str, str]:
+    """Give the environment in which Metaflow keeps everything in a folder, whatever its configuration says."""
+    return {
+        **store_environment(sysroot),
+        "METAFLOW_DEFAULT_DATASTORE": "local",
+        "METAFLOW_DEFAULT_METADATA": "local",
+    }
 
 
 def _usable(name: str | None) -> bool:

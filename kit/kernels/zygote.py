@@ -28,6 +28,11 @@ from types import ModuleType
 from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+# What this process alone has in its environment, as it imports.
+OWN = {
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    "OPENBLAS_THREAD_TIMEOUT": "20",  # 2^20 cycles: idle threads of numpy's BLAS would else keep a core busy for 30 ms
+}
 PATIENCE = 10.0  # seconds for a request whose length has come already
 
 
@@ -39,15 +44,19 @@ def main() -> None:
     initial, before = _initial_environment(), dict(os.environ)
     preload = _beside("preload")
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as ipykernel does
-    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    for name, value in OWN.items():
+        os.environ.setdefault(name, value)
+    gc.disable()  # nothing of what is imported will be garbage
     why = preload.import_all(sys.argv[2:], initial)
     for name in [name for name in sys.modules if name.partition(".")[0] == "kit"]:
         del sys.modules[name]  # Metaflow's extension imports it; a kernel is to see its edits
-    os.environ.pop("PYDEVD_DISABLE_FILE_VALIDATION", None)
+    for name in OWN.keys() - before.keys():
+        del os.environ[name]
     added = {name: value for name, value in os.environ.items() if before.get(name) != value}
     site = {name: before.get(name) for name in {**initial, **before} if before.get(name) != initial.get(name)}
     preload.warm_up_figures()
     preload.forget_inline_backend()
+    gc.enable()
     gc.freeze()  # the collector would write to every page that the kernels share
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     Server(control, added, site, why, preload.stamp).serve()

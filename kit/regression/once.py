@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from kit import internals
-from kit.flowrun import datastore_environment
 from kit.model import Verdict
-from kit.project import Project, user_environment
+from kit.project import Project, datastore_environment, user_environment
 from kit.regression.flows import Ran, not_run, plan_flows, run_in_test_mode
 from kit.regression.places import session_folder
 

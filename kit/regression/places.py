@@ -7,16 +7,26 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
 
 from kit.kernels.forkserver import Request, WarmKernelError, close_all, prepare, why_not
-from kit.project import Project, own_folder, user_environment
+from kit.project import Project, datastore_environment, own_folder, user_environment
 
-__all__ = ["fork_servers", "inside", "kernel_environment", "session_folder", "temporary_datastore", "warm_up"]
+__all__ = [
+    "Place",
+    "fork_servers",
+    "inside",
+    "kernel_environment",
+    "opened",
+    "session_folder",
+    "temporary_datastore",
+    "warm_up",
+]
 
 KEPT_SESSIONS = 5
 LAUNCHER = "ipykernel_launcher"
@@ -57,6 +67,36 @@ def temporary_datastore(keep: bool) -> Iterator[Path]:
 def kernel_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Give the environment of the kernels: sets of text have one order in all of them, and in all sessions."""
     return {"PYTHONHASHSEED": "0", **os.environ, **environ, **user_environment()}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a suite runs.
+
+    Args:
+        folder: The folder of its datastore.
+        environ: What its flows have in their environments besides this process's own.
+        kernels: The environment of its kernels.
+    """
+
+    folder: Path
+    environ: Mapping[str, str]
+    kernels: Mapping[str, str]
+
+
+@contextmanager
+def opened(environ: Iterable[tuple[str, str]], keep: bool) -> Iterator[Place]:
+    """Make the place where a suite runs, and start the fork server of its kernels.
+
+    Args:
+        environ: Further variables, for flows and kernels.
+        keep: Whether the datastore stays when the suite is over.
+    """
+    with temporary_datastore(keep) as folder, fork_servers():
+        everything = {**datastore_environment(folder), **dict(environ)}
+        place = Place(folder, everything, kernel_environment(everything))
+        warm_up(place.kernels)
+        yield place
 
 
 def warm_up(environ: Mapping[str, str]) -> None:

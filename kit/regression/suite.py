@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kit.errors import KitError, NotFoundError, ProjectError
-from kit.flowrun import datastore_environment
 from kit.kernels.cells import Limits
 from kit.model import Verdict
 from kit.project import Project
@@ -18,14 +18,7 @@ from kit.regression.execute import Job, execute
 from kit.regression.flows import Ran, plan_flows, run_flows
 from kit.regression.judge import judge
 from kit.regression.outputs.rules import Rules
-from kit.regression.places import (
-    fork_servers,
-    inside,
-    kernel_environment,
-    session_folder,
-    temporary_datastore,
-    warm_up,
-)
+from kit.regression.places import Place, inside, kernel_environment, opened, session_folder
 from kit.regression.reference_file import stale_references
 from kit.regression.settings import cell_timeout, comparison_rules, notebook_timeout
 
@@ -106,7 +99,11 @@ class Watch:
 
 
 def run_suite(
-    project: Project, options: Options, tell: Callable[[Verdict], None], watch: Watch | None = None
+    project: Project,
+    options: Options,
+    tell: Callable[[Verdict], None],
+    watch: Watch | None = None,
+    place: Place | None = None,
 ) -> Outcome:
     """Run the flows in test mode, then the notebooks.
 
@@ -115,6 +112,7 @@ def run_suite(
         options: What to run, and how.
         tell: Is called with each verdict when it is there.
         watch: Is told how far it is.
+        place: Where it runs, if that is there already.
 
     Raises:
         KitError: It cannot start: there are no notebooks, the settings are wrong, a parameter fits no notebook.
@@ -136,23 +134,20 @@ def run_suite(
 
     executed = session_folder(project)
     interrupted = False
-    with temporary_datastore(options.keep) as folder, fork_servers():
-        environ = {**datastore_environment(folder), **dict(options.environ)}
-        kernels = kernel_environment(environ)
-        warm_up(kernels)
+    with nullcontext(place) if place else opened(options.environ, options.keep) as here:
         try:
-            runs = run_flows(project, plan, options.workers, environ, add, watch.began)
+            runs = run_flows(project, plan, options.workers, here.environ, add, watch.began)
             for verdict in (verdict for verdict in read.values() if isinstance(verdict, Verdict)):
                 add(verdict)
             rules = comparison_rules(project) if options.compare else None
             limits = limits_of(project, options)
-            asyncio.run(_all_at_once(notebooks, runs, options, limits, rules, executed, kernels, add, watch.began))
+            asyncio.run(_all_at_once(notebooks, runs, options, limits, rules, executed, here.kernels, add, watch.began))
         except KeyboardInterrupt:
             interrupted = True
             for verdict in _left_over(project, plan, read, {verdict.name for verdict in verdicts}):
                 add(verdict)
     notes = tuple(f"{project.relative(path)}: its notebook is gone; delete it" for path in stale_references(paths))
-    return Outcome(tuple(verdicts), executed, folder if options.keep else None, interrupted, notes)
+    return Outcome(tuple(verdicts), executed, here.folder if options.keep else None, interrupted, notes)
 
 
 # -------------------------------------------------------------------- what is needed

@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from kit import internals
-from kit.flowrun import datastore_environment
 from kit.model import Verdict
-from kit.project import Project, find_project
+from kit.project import Project, datastore_environment, find_project
 from kit.regression.carried import ROOT_VARIABLE, project_root
 from kit.regression.compared import NotebookVerdict
 from kit.regression.discover import Notebook
