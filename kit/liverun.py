@@ -15,7 +15,7 @@ from typing import Any
 
 from kit import details, flowfile, internals
 from kit.artifact_table import ArtifactTable, StepArtifacts
-from kit.errors import FlowRunError, KitError, NotFoundError, did_you_mean
+from kit.errors import FlowFileError, FlowRunError, KitError, NotFoundError, did_you_mean
 from kit.flowfile import LoadedFlow
 from kit.flowrun import stand_ins
 from kit.model import FlowInfo, Graph, GraphNode, Pathspec, step_type
@@ -331,14 +331,17 @@ def _environment(loaded: LoadedFlow, request: RunRequest) -> tuple[list[str], tu
     """Choose Metaflow's environment: the one that was asked for, else one in which the flow's pins hold."""
     if request.environment:
         return ["--environment", request.environment], ()
-    found = pins(loaded)
     remote = any(REMOTE.match(spec) for spec in request.decorators)
-    if not found or remote or internals.config.DEFAULT_ENVIRONMENT not in (None, "local"):
+    if remote or internals.config.DEFAULT_ENVIRONMENT not in (None, "local"):
         return [], ()
     if request.test:
         return stand_ins(loaded)
-    if not unmet(found):
-        return ["--environment=unpinned"], ()  # the pins are what this interpreter has
+    with suppress(FlowFileError):  # pins that depend on a Config which the command line gives
+        found = pins(loaded)
+        if not found:
+            return [], ()
+        if not unmet(found):
+            return ["--environment=unpinned"], ()  # the pins are what this interpreter has
     return ["--environment=pypi-uv"], ("steps with pins run in environments of their own: --environment=pypi-uv",)
 
 
