@@ -241,12 +241,10 @@ class LiveRun(Displayed):
     def _read(self) -> None:
         output = self._group.process.stdout
         assert output is not None  # it is a pipe  # noqa: S101
-        try:
+        with output:
             for line in output:
                 with self._lock:
                     self._log.add(line)
-        except ValueError:  # closed, as the run has ended
-            return
 
     def _take_cloned(self) -> None:
         """Read, once, which tasks a resumed run has taken over."""

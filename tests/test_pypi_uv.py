@@ -228,6 +228,16 @@ def test_kit_test_runs_a_flow_in_the_environments_that_its_settings_name(project
     assert kit.artifacts(str(done.pathspec))["new"]["both"] == "1.0 and 2.0"
 
 
+def test_a_run_from_python_takes_the_environments_that_its_pins_need(project, index):
+    run = kit.run_flow("PinFlow", {"n": 5}, tags="from python")
+    assert (run.status, run["new"]["both"], run.artifacts.target.run.tags) == (
+        "succeeded",
+        "1.0 and 2.0",
+        ("from python",),
+    )
+    assert "--environment=pypi-uv" in repr(run)
+
+
 def test_a_pin_that_cannot_be_had_fails_the_run_before_it_starts(project, index):
     text = (project / "flows/pin.py").read_text()
     (project / "flows/wrong.py").write_text(text.replace('"alpha-dist": "2.0"', '"alpha-dist": "7.0"'))
