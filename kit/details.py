@@ -166,6 +166,7 @@ class RecordedCard:
         path: Where it is, below the folder of the datastore that holds the cards.
         runs: The project's runs.
         store: The datastore's root.
+        below: The folder of the datastore that holds the cards.
     """
 
     task: Pathspec
@@ -174,6 +175,7 @@ class RecordedCard:
     path: str
     runs: Runs
     store: str
+    below: str = CARDS
 
     @property
     def name(self) -> str:
@@ -186,7 +188,7 @@ class RecordedCard:
         Raises:
             ArtifactError: It is gone.
         """
-        ((_, content),) = fetch(self.runs.storage(self.store, CARDS), [self.path])
+        ((_, content),) = fetch(self.runs.storage(self.store, self.below), [self.path])
         if content is None:
             raise ArtifactError(f"The card {self.name} of {self.task} is gone.", "Run the step again.")
         return content.decode("utf-8", "replace")
@@ -206,10 +208,13 @@ def cards(runs: Runs, run: RunInfo, steps: Iterable[StepInfo]) -> tuple[Recorded
     above = f"{run.flow}/runs/{run.id}/steps"
     folders = [f"{above}/{step}/tasks/{task}/cards" for step, task in tasks]
     found = []
-    for entry in runs.storage(run.store, CARDS).list_content(folders):
-        parts = entry.path.split("/")
-        if parts[-1].endswith(".html"):
-            kind, *name, _ = parts[-1].split("-")
-            address = tasks[parts[-5], parts[-3]]
-            found.append(RecordedCard(address, kind, "-".join(name), entry.path, runs, run.store))
+    # Where METAFLOW_CARD_LOCALROOT is set, Metaflow puts them into the datastore's root, whatever it is set to.
+    places = (CARDS,) if "://" in run.store else (CARDS, "")
+    for below in places:
+        for entry in runs.storage(run.store, below).list_content(folders):
+            parts = entry.path.split("/")
+            if parts[-1].endswith(".html"):
+                kind, *name, _ = parts[-1].split("-")
+                address = tasks[parts[-5], parts[-3]]
+                found.append(RecordedCard(address, kind, "-".join(name), entry.path, runs, run.store, below))
     return tuple(found)

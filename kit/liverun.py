@@ -21,7 +21,7 @@ from kit.flowrun import stand_ins
 from kit.model import FlowInfo, Graph, GraphNode, Pathspec, step_type
 from kit.pins import pins, unmet
 from kit.processes import GENTLY, ProcessGroup
-from kit.project import Project, store_environment, user_environment
+from kit.project import CARD_VARIABLE, Project, store_environment, user_environment
 from kit.resolve import Target
 from kit.runlog import RunLog
 from kit.runs import Runs
@@ -93,8 +93,8 @@ class LiveRun(Displayed):
         self._started, self._ended = time.monotonic(), 0.0
         self._stopped = self._cloned_taken = False
         project = runs.project
-        store = {} if project.sysroot else store_environment(project.stores()[0].parent)
-        environ = {**os.environ, **store, **user_environment(), **_modules_path(project, loaded)}
+        environ = {**os.environ, **user_environment(), **_modules_path(project, loaded)}
+        _give_store(environ, project)
         self._group = ProcessGroup(command, project.root, environ)
         self._reader = threading.Thread(target=self._read, daemon=True, name=f"kit-{self.flow}")
         self._reader.start()
@@ -312,6 +312,17 @@ def _modules_path(project: Project, loaded: LoadedFlow) -> dict[str, str]:
     folders = [str(project.flows_folder), *filter(None, [os.environ.get("PYTHONPATH")])]
     own = project.flows_folder in Path(loaded.info.file).parents
     return {} if own else {"PYTHONPATH": os.pathsep.join(folders)}
+
+
+def _give_store(environ: dict[str, str], project: Project) -> None:
+    """Have a run written to the project's datastore, whichever folder this process is in."""
+    if project.sysroot is not None:
+        return
+    store = project.stores()[0]
+    environ.update(store_environment(store.parent))
+    if store.parent == project.root:  # where it starts: Metaflow then finds the place of its cards by itself
+        store.mkdir(exist_ok=True)
+        del environ[CARD_VARIABLE]
 
 
 def _origin(runs: Runs, loaded: LoadedFlow, request: RunRequest) -> list[str]:

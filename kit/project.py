@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kit.model import FlowInfo
 
 __all__ = [
+    "CARD_VARIABLE",
     "USER_VARIABLE",
     "Project",
     "datastore_environment",
@@ -33,6 +34,7 @@ __all__ = [
 
 DATASTORE_FOLDER = ".metaflow"
 SYSROOT_VARIABLE = "METAFLOW_DATASTORE_SYSROOT_LOCAL"
+CARD_VARIABLE = "METAFLOW_CARD_LOCALROOT"
 USER_VARIABLE = "USERNAME"  # the one that Metaflow reads at each call, not at its import alone
 MAX_NAMED = 12  # so many files are read before the first magic, and so many flows make a line
 
@@ -219,7 +221,7 @@ def user_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]
 def store_environment(sysroot: Path) -> dict[str, str]:
     """Give the variables that make Metaflow keep its local datastore, and the cards, in a folder."""
     cards = sysroot / DATASTORE_FOLDER / "mf.cards"  # the sysroot does not count for cards
-    return {SYSROOT_VARIABLE: str(sysroot), "METAFLOW_CARD_LOCALROOT": str(cards)}
+    return {SYSROOT_VARIABLE: str(sysroot), CARD_VARIABLE: str(cards)}
 
 
 def datastore_environment(sysroot: Path) -> dict[str, str]:

@@ -236,6 +236,8 @@ def test_a_run_from_python_takes_the_environments_that_its_pins_need(project, in
         ("from python",),
     )
     assert "--environment=pypi-uv" in repr(run)
+    assert [card.name for card in run.artifacts.cards()] == ["blank"]
+    assert (project / ".metaflow/mf.cards" / "PinFlow/runs" / run.pathspec.partition("/")[2]).is_dir()
 
 
 def test_a_pin_that_cannot_be_had_fails_the_run_before_it_starts(project, index):

@@ -13,6 +13,7 @@ from typing import Any
 __all__ = ["give", "given", "mirror"]
 
 OWN_FOLDERS = "mf."  # such as mf.cards: where a task would write to, so not mirrored
+CARDS = "runs"  # of a flow: where Metaflow puts cards if METAFLOW_CARD_LOCALROOT is set, whatever to
 
 
 def mirror(root: Path, copy: Path, task: tuple[str, str, str, str]) -> None:
@@ -30,7 +31,7 @@ def mirror(root: Path, copy: Path, task: tuple[str, str, str, str]) -> None:
     for depth, name in enumerate(task):
         target.mkdir(parents=True, exist_ok=True)
         for entry in os.scandir(source) if source.is_dir() else ():
-            if entry.name == name or entry.name.startswith(OWN_FOLDERS):
+            if entry.name == name or entry.name.startswith(OWN_FOLDERS) or (depth == 1 and entry.name == CARDS):
                 continue
             if entry.name == "_meta":
                 shutil.copytree(entry.path, target / entry.name)
