@@ -21,10 +21,10 @@ from kit.model import FlowInfo, Pathspec
 from kit.pins import pins, replacements
 from kit.processes import ProcessGroup
 from kit.project import Project, user_environment
+from kit.runlog import TASK_LINE
 
 __all__ = ["FinishedRun", "run_flow", "stand_ins"]
 
-TASK_LINE = re.compile(r"^\d{4}-\d\d-\d\d \S+ \[(?P<task>\S+) \(pid \d+\)\] ?(?P<text>.*)$")
 OWN_LINE = re.compile(r"Task (is starting|failed|finished successfully)\.|<flow .* failed:")  # Metaflow's words
 MAX_LINES = 60
 STOP_SECONDS = 0.3  # how long a run goes on after `stop` was set
@@ -139,9 +139,9 @@ def _failure(output: str) -> str:
     """Find what the failing task printed; where no task failed, the end of the output."""
     lines = output.splitlines()
     parsed = [TASK_LINE.match(line) for line in lines]
-    failed = [found["task"] for found in parsed if found and found["text"].strip() == "Task failed."]
+    failed = [found["path"] for found in parsed if found and found["text"].strip() == "Task failed."]
     if failed:
-        own = [found["text"] for found in parsed if found and found["task"] == failed[0]]
+        own = [found["text"] for found in parsed if found and found["path"] == failed[0]]
         printed = [text for text in own if text.strip() and not OWN_LINE.fullmatch(text.strip())]
         return "\n".join([f"{failed[0]}:", *printed[-MAX_LINES:]])
     return "\n".join(lines[-MAX_LINES:])

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 
 from kit.views.running import StepProgress, TaskLines
 
-__all__ = ["RunLog"]
+__all__ = ["TASK_LINE", "RunLog"]
 
 TIME = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S* "
-TASK_LINE = re.compile(TIME + r"\[(?P<run>[^/\s\]]+)/(?P<step>\w+)/(?P<task>[^/\s\]]+) \(pid \d+\)\] ?(?P<text>.*)$")
+TASK = r"(?P<path>(?P<run>[^/\s\]]+)/(?P<step>\w+)/(?P<task>[^/\s\]]+))"
+TASK_LINE = re.compile(TIME + rf"\[{TASK} \(pid \d+\)\] ?(?P<text>.*)$")
 RUN_LINE = re.compile(TIME + r"Workflow starting \(run-id (?P<run>[^\s)]+)\)")
 CLONED_LINE = re.compile(r"\w+/\S+ cloned!$")  # threads that clone tasks write into one another's lines
 STARTED = re.compile(r"Task is starting( \(retry\))?\.$|Task fallback is starting")
