@@ -398,12 +398,13 @@ def wide(recorded: Path) -> Path:
     for number in range(1000):
         task = store / new / "inner" / str(90_000 + number)
         task.mkdir()
+        objects, info = dict(data["objects"]), dict(data["info"])
         for i in range(13):
             name = f"{'long' * 50}{number}_{i}"
-            data["objects"][name] = f"{number:039x}{i:x}"
-            data["info"][name] = {"size": 5, "type": f"<class '{'kind' * 50}{i}'>", "encoding": "pickle-v4"}
+            objects[name] = f"{number:039x}{i:x}"
+            info[name] = {"size": 5, "type": f"<class '{'kind' * 50}{i}'>", "encoding": "pickle-v4"}
         (task / "0.attempt.json").write_text("{}")
-        (task / "0.data.json").write_text(json.dumps({**data, "objects": dict(list(data["objects"].items())[-40:])}))
+        (task / "0.data.json").write_text(json.dumps({**data, "objects": objects, "info": info}))
     yield store / new
     shutil.rmtree(store / new)
 
