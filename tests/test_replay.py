@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import sys
 import warnings
@@ -36,6 +37,14 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_flow(root / "flows" / "linear.py", "--tag", "mine", "--tag", "best", cwd=root)
     for name in ("branch", "loops", "switch", "decorated"):
         run_flow(root / "flows" / f"{name}.py", cwd=root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def failed(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project, in which the latest run of one flow failed."""
+    root = shutil.copytree(recorded, tmp_path_factory.mktemp("failed") / "project", symlinks=True)
+    run_flow(root / "flows" / "decorated.py", "--fail", "1", cwd=root, check=False)
     return root
 
 
@@ -171,16 +180,13 @@ def test_failing_step_raises_its_own_exception_from_its_own_line(recorded: Path)
     assert not any("metaflow" in str(path) and "site-packages" in str(path) for path in frames)
 
 
-def test_failed_task_of_a_run_is_replayed_first(recorded: Path) -> None:
-    run_flow(recorded / "flows" / "decorated.py", "--fail", "1", cwd=recorded, check=False)
-    try:
-        assert kit.artifacts("DecoratedFlow").target.run.status == "failed"
-        assert kit.artifacts("DecoratedFlow", successful=True).target.run.status == "succeeded"
-        with pytest.raises(ValueError, match="as it should be"):
-            kit.run_step("DecoratedFlow/last")
-        assert kit.run_step("DecoratedFlow/last", {"fail": False}).added == frozenset()
-    finally:
-        run_flow(recorded / "flows" / "decorated.py", cwd=recorded)
+def test_failed_task_of_a_run_is_replayed_first(failed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(failed)
+    assert kit.artifacts("DecoratedFlow").target.run.status == "failed"
+    assert kit.artifacts("DecoratedFlow", successful=True).target.run.status == "succeeded"
+    with pytest.raises(ValueError, match="as it should be"):
+        kit.run_step("DecoratedFlow/last")
+    assert kit.run_step("DecoratedFlow/last", {"fail": False}).added == frozenset()
 
 
 def test_replay_writes_nothing_to_the_project(recorded: Path) -> None:
@@ -237,13 +243,10 @@ def test_step_that_the_flow_has_lost_is_refused(recorded: Path) -> None:
         file.write_text(before)
 
 
-def test_step_without_a_task_is_refused(recorded: Path) -> None:
-    run_flow(recorded / "flows" / "decorated.py", "--fail", "1", cwd=recorded, check=False)
-    try:
-        with pytest.raises(kit.KitError, match=r"DecoratedFlow/\d+/end has no task: the run did not come that far"):
-            kit.run_step("DecoratedFlow/end")
-    finally:
-        run_flow(recorded / "flows" / "decorated.py", cwd=recorded)
+def test_step_without_a_task_is_refused(failed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(failed)
+    with pytest.raises(kit.KitError, match=r"DecoratedFlow/\d+/end has no task: the run did not come that far"):
+        kit.run_step("DecoratedFlow/end")
 
 
 def test_run_of_another_user_is_replayed_and_said_so(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
