@@ -14,7 +14,9 @@ from IPython.core.magic_arguments import argument, magic_arguments
 
 from kit import cells, words
 from kit.errors import ArgumentError
+from kit.live import Progress
 from kit.magic_base import MagicBase
+from kit.views.page import count
 
 if TYPE_CHECKING:
     from kit.authoring.bindings import Cell
@@ -42,6 +44,7 @@ class AuthorMagics(MagicBase):
     @argument("--foreach", metavar="ITEMS", default="", help="run once for each item of this artifact or expression")
     @argument("--join", action="store_true", help="a join: `inputs` are the tasks before it")
     @argument("--pypi", metavar="NAME==VERSION", nargs="+", default=[], help="what the step pins")
+    @argument("--with", metavar="DECORATOR", dest="decorators", action="append", default=[], help="as in retry:times=3")
     @no_var_expand
     @cell_magic
     def mf_step(self, line: str, cell: str) -> StepResult:
@@ -53,10 +56,15 @@ class AuthorMagics(MagicBase):
         __tracebackhide__ = True
         args = self._parse(self.mf_step, line)
         refuse_own_syntax(args.name, cell, self.shell.transform_cell)
-        body = cells.cell_body(self.shell, line, cell, "mf_step")
         made = step_cell(args, cell, f"In [{cells.cell_number(self.shell)}]")
+        body = cells.cell_body(self.shell, line, cell, "mf_step", made.name)
         self.session.require_sound()
-        done = self.flow().define(replace(made, filename=body.filename, line=body.line))
+        with Progress(self.shell) as progress:
+            done = self.flow().define(
+                replace(made, filename=body.filename, line=body.line),
+                lambda done, whole: progress.tell(f"{made.name}: {done} of {count(whole, 'task')}"),
+            )
+            progress.end(done.result, last=not done.result.stdout + done.result.stderr)
         self.user_ns["self"] = done.flow
         return done.result
 
@@ -82,7 +90,9 @@ class AuthorMagics(MagicBase):
             flow.drop(args.drop)
         if args.refresh:
             self.session.require_sound()
-            flow.refresh()
+            with Progress(self.shell) as progress:
+                flow.refresh(lambda step, done, whole: progress.tell(f"{step}: {done} of {count(whole, 'task')}"))
+                progress.end(flow, last=True)
         if at < len(given):
             return self._run_for_real(flow, given[at + 1 :])
         return self._export(flow, args) if args.export else flow
@@ -129,7 +139,8 @@ def step_cell(args: argparse.Namespace, body: str, cell: str) -> StepCell:
     from kit.authoring.stepcell import StepCell
 
     after = tuple(name.strip() for name in args.after.split(",") if name.strip())
-    return StepCell(args.name, body.rstrip("\n") + "\n", after, args.foreach, args.join, tuple(args.pypi), cell)
+    pinned, decorators = tuple(args.pypi), tuple(args.decorators)
+    return StepCell(args.name, body.rstrip("\n") + "\n", after, args.foreach, args.join, pinned, decorators, cell)
 
 
 def refuse_own_syntax(step: str, body: str, transform: Callable[[str], str]) -> None:

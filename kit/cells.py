@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Bindings", "cell_body", "cell_number"]
 
 
-def cell_body(shell: Any, line: str, cell: str, magic: str = "mf_run_step") -> Body:
+def cell_body(shell: Any, line: str, cell: str, magic: str = "mf_run_step", step: str = "step") -> Body:
     """Take the cell below `%%mf_run_step` or `%%mf_step` as a step's body.
 
     It keeps the cell's own file name and lines, so tracebacks show the cell, and the debugger's breakpoints stop in it.
@@ -24,6 +24,7 @@ def cell_body(shell: Any, line: str, cell: str, magic: str = "mf_run_step") -> B
         line: What follows the magic's name.
         cell: The lines below it.
         magic: The name of the magic.
+        step: The name of the step, where it is known.
     """
     from kit.replay import Body  # imports Metaflow
 
@@ -33,18 +34,18 @@ def cell_body(shell: Any, line: str, cell: str, magic: str = "mf_run_step") -> B
     if not raw.endswith(body):  # not as it was typed: run from a script, or without history
         raw = f"%%{magic} {line}\n{body}"
     line_count = raw.count("\n") - body.count("\n")
-    filename = shell.compile.cache(_as_function(raw, body, line_count), cell_number(shell), raw_code=raw)
+    filename = shell.compile.cache(_as_function(raw, body, line_count, step), cell_number(shell), raw_code=raw)
     return Body(cell, filename, line_count)
 
 
-def _as_function(raw: str, body: str, line_count: int) -> str:
+def _as_function(raw: str, body: str, line_count: int, step: str) -> str:
     """Write a cell as the function that it becomes: tracebacks show a function's lines by its `def` and indentation."""
     before = raw.splitlines()[:line_count]
     try:
         inside = indented(body, 4)
     except (tokenize.TokenError, SyntaxError):
         inside = body
-    return "\n".join([*before[:-1], f"def step(self):  # {before[-1] if before else ''}", inside])
+    return "\n".join([*before[:-1], f"def {step}(self):  # {before[-1] if before else ''}", inside])
 
 
 def cell_number(shell: Any) -> int:

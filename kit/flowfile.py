@@ -167,15 +167,16 @@ def as_script(module: ModuleType) -> Iterator[None]:
     """Let a flow file's module be what `python flow.py` makes of it, and put everything back.
 
     It is `__main__`, where pickle, `inspect` and multiprocessing look names up; its folder is on sys.path; its path is
-    sys.argv.
+    sys.argv. A notebook's module, which has no file, is `__main__` alone.
     """
-    file = str(module.__file__)
+    file = getattr(module, "__file__", None)
     main, path, folders, argv = sys.modules["__main__"], sys.path, list(sys.path), sys.argv
     sys.modules["__main__"] = module
-    folder = str(Path(file).parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    sys.argv = [file]
+    if file:
+        folder = str(Path(file).parent)
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+        sys.argv = [file]
     try:
         yield
     finally:

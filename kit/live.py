@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from IPython.display import display as _display
 
 from kit.saying import heard_by
 
-if TYPE_CHECKING:
-    from kit.liverun import LiveRun
+__all__ = ["Progress", "Screen", "keep_quiet", "live"]
 
-__all__ = ["Screen", "keep_quiet", "live"]
+PATIENCE, REDRAW = 1.0, 0.25  # seconds
 
 display: Callable[..., Any] = _display  # which has no types
 
@@ -98,15 +98,75 @@ def live(shell: Any) -> Iterator[None]:
         screen.show(_Lines(lines))
 
 
-def keep_quiet(shell: Any, run: LiveRun) -> None:
-    """Have a run that this cell has on its screen already not shown once more, as the cell's value."""
+class Progress:
+    """How far a cell is that takes long; in a notebook its place is taken by what the cell gives in the end.
+
+    Args:
+        shell: The IPython shell.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        self._shell, self._screen = shell, Screen(shell)
+        self._begun, self._shown = time.monotonic(), 0.0
+        self._text = ""
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def tell(self, text: str) -> None:
+        """Say how far it is; shown once it has taken a second, and then at most four times in one.
+
+        Args:
+            text: Such as "fit: 3 of 10 tasks".
+        """
+        now, self._text = time.monotonic(), text
+        if now - self._begun < PATIENCE or now - self._shown < REDRAW:
+            return
+        if not self._shown:
+            self._screen.__enter__()
+        self._shown = now
+        self._screen.show(_Lines([f"{text}, {now - self._begun:.0f} s ..."]))
+
+    def end(self, result: Any, *, last: bool = True) -> None:
+        """Put what the cell gives in its place.
+
+        Args:
+            result: The value of the cell.
+            last: Whether that place is the last of the cell's outputs: the result is to stand at their end.
+        """
+        if not self._shown:
+            return
+        if last and _is_notebook(self._shell):
+            self._screen.show(result)
+            keep_quiet(self._shell, result, view=None)
+        else:
+            self._screen.show(_Lines([f"done in {time.monotonic() - self._begun:.0f} s"]))
+
+    def __exit__(self, kind: object, *_error: object) -> None:
+        if self._shown:
+            if kind is not None:
+                self._screen.show(_Lines([f"{self._text}, then {getattr(kind, '__name__', kind)}"]))
+            self._screen.__exit__()
+
+
+def keep_quiet(shell: Any, shown: Any, view: Callable[[Any], object] | None = lambda run: run.view()) -> None:
+    """Have what this cell has on its screen already not shown once more, as the cell's value.
+
+    Args:
+        shell: The IPython shell.
+        shown: The value.
+        view: Gives the picture of another value of its type; None where that shows itself.
+    """
     number = shell.execution_count
 
-    def show(value: LiveRun) -> None:
-        if shell.execution_count != number or value is not run:
-            display(value.view())
+    def show(value: Any) -> None:
+        if shell.execution_count == number and value is shown:
+            return
+        if view is None:
+            raise NotImplementedError  # IPython goes on to its other formatters
+        display(view(value))
 
-    shell.display_formatter.ipython_display_formatter.for_type(type(run), show)
+    shell.display_formatter.ipython_display_formatter.for_type(type(shown), show)
 
 
 def _is_notebook(shell: Any) -> bool:

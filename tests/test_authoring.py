@@ -152,12 +152,29 @@ def test_what_only_running_the_notebook_gives_is_refused_by_name(
         (("a --pypi pandas",), "is not name==version"),
         (("a --foreach 1+",), "is not a Python expression"),
         (("a --foreach [1] --join",), "cannot be a join and run for each item"),
+        (("step",), "Metaflow's own"),
+        (("card", "a --with card"), "card is a step of this flow and a decorator"),
+        (("a --with nothing",), "Metaflow has no step decorator nothing"),
     ],
 )
 def test_steps_that_make_no_flow_are_refused(export: Callable[..., Result], steps: tuple[str, ...], said: str) -> None:
     done = export(*(f"%%mf_step {step}\npass" for step in ("start", *steps)))
     assert done.exit_code == 2
     assert said in done.output
+
+
+def test_decorators_are_written_as_a_person_would(project: Path, export: Callable[..., Result]) -> None:
+    options = "--with retry:times=3,minutes_between_retries=0 --with catch:var=failure --with card --pypi pandas==2.2.3"
+    done = export(
+        f"%%mf_step start {options}\nself.x = 1", "%%mf_step fit --with card:type=blank,id=a --with card\npass"
+    )
+    assert done.exit_code == 0, done.output
+    assert "from metaflow import FlowSpec, card, catch, pypi, retry, step\n" in source(project)
+    assert (
+        '    @pypi(packages={"pandas": "2.2.3"})\n    @retry(times=3, minutes_between_retries=0)\n'
+        '    @catch(var="failure")\n    @card\n    @step\n    def start(self):\n'
+    ) in source(project)
+    assert '    @card(type="blank", id="a")\n    @card\n    @step\n' in source(project)
 
 
 def test_a_file_of_somebody_else_is_not_overwritten(project: Path, export: Callable[..., Result]) -> None:

@@ -10,15 +10,17 @@ import copy
 import hashlib
 import linecache
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from kit import flowfile, internals
+from kit.authoring.decorated import decorator_text
 from kit.authoring.shape import Shape, shape_of
 from kit.authoring.stepcell import START, StepCell
 from kit.errors import NotFoundError, ReplayError, did_you_mean
@@ -73,6 +75,7 @@ class Bench:
         step: StepCell,
         outputs: Mapping[str, Sequence[Any]],
         told: Callable[[int, int], object] = lambda _done, _all: None,
+        ran: list[Replay] | None = None,
     ) -> list[Replay]:
         """Run all tasks of a step.
 
@@ -81,6 +84,7 @@ class Bench:
             step: The step.
             outputs: The datastores of the tasks of the steps before it, in order.
             told: Is told how many of how many tasks are done.
+            ran: Where the tasks that are done are put, also those before one that raises.
 
         Raises:
             NotFoundError: What it is to be run for each item of is not there.
@@ -91,16 +95,19 @@ class Bench:
         with self._inside():
             places = self._places(part, step, outputs)
         body = Body(step.body, step.filename, step.line)
-        run, ran = self._run_info(), []
+        run, ran = self._run_info(), [] if ran is None else ran
+        kept = ReplayFlowStore(self.name, self.blobs, self.module, run.store)
         for number, place in enumerate(places):
             told(number, len(places))
             job = virtual_job(run, step.name, place, str(number + 1))
             try:
                 with preserved(), self._inside():
-                    ran.append(replay(self.runs, job, self._load(part), Settings(body=body), self.blobs))
+                    done = replay(self.runs, job, self._load(part), Settings(body=body), self.blobs)
+                ran.append(_light(done, kept, is_first=not ran))
             except Exception as error:
                 if len(places) > 1 and hasattr(error, "add_note"):
-                    error.add_note(f"in task {number + 1} of {len(places)} of {step.name}")
+                    rest = f'; flow.tasks("{step.name}") has those before it (flow = %mf_flow)' if ran else ""
+                    error.add_note(f"in task {number + 1} of {len(places)} of {step.name}{rest}")
                 raise
         return ran
 
@@ -175,9 +182,15 @@ class Bench:
                 f"{before.step_name} leaves {variable}, a {type(before[variable]).__name__}: it has no items.",
                 "A foreach goes over a list, or something like it.",
             ) from None
+        if (found := _by_place(before[variable])) is not None:
+            raise ReplayError(
+                f"{before.step_name} leaves {variable}, a {type(before[variable]).__name__}: Metaflow's foreach takes"
+                f" items by their number, and {variable}[0] raises {type(found).__name__}.",
+                f"Make a list of it: --foreach list(self.{variable})",
+            )
         if not items:
             raise ReplayError(
-                f"{before.step_name} leaves no items in {variable}, so {step.name} has no tasks.",
+                f"--foreach {step.foreach} gives no items after {before.step_name}, so {step.name} has no tasks.",
                 "Metaflow refuses a foreach over nothing: leave at least one item.",
             )
         values = [recorded_as(item) for item in items]
@@ -194,7 +207,14 @@ class Bench:
             raise NotFoundError(f"--foreach {step.foreach}: {error}.", "A foreach goes over a list.") from error
 
     def _no_items(self, step: StepCell, before: Any) -> NotFoundError:
-        there = [name for name in before if not name.startswith("_") and name != "name"]
+        own = ("name", f"{step.name}_items")  # which kit made for the expression before
+        there = [name for name in before if not name.startswith("_") and name not in own]
+        first = re.match(r"\w*", step.foreach)
+        if first and first[0] in there and step.foreach != first[0]:
+            return NotFoundError(
+                f"--foreach {step.foreach}: there is no {first[0]} in the notebook.",
+                f"{before.step_name} leaves it as an artifact: --foreach self.{step.foreach}",
+            )
         return NotFoundError(
             f"{before.step_name} leaves no artifact {step.foreach} to run {step.name} for each item of.",
             did_you_mean(step.foreach, there, f"artifacts of {before.step_name}"),
@@ -267,17 +287,36 @@ class Bench:
         return LoadedFlow(info, self.module, cls, digest, text)
 
 
+def _light(done: Replay, store: ReplayFlowStore, is_first: bool) -> Replay:
+    """Let go of what a task holds in memory beside the pickles of what it left: all but the first's flow object."""
+    output = store.inputs(done.output, {})
+    result = replace(done.result, artifacts=artifacts_of(output))
+    return replace(done, output=output, result=result, flow=done.flow if is_first else None)
+
+
 def _skeleton(name: str, shape: Shape, parameters: Mapping[str, Any]) -> str:
     lines = [f"class {name}(_kit_metaflow.FlowSpec):"]
     lines += [f"    {each} = _kit_parameters[{each!r}]" for each in parameters]
     for step in shape.steps:
         arguments = "self, inputs" if shape.is_join(step) else "self"
+        lines += [f"    @_kit_metaflow.{decorator_text(each)}" for each in shape.steps[step].decorators]
         lines += ["    @_kit_metaflow.step", f"    def {step}({arguments}):"]
         after = ", ".join(f"self.{each}" for each in shape.after(step))
         each = shape.splits_foreach(step)
         foreach = f', foreach="{shape.variable(each)[0]}"' if each else ""
         lines.append(f"        self.next({after}{foreach})" if after else "        pass")
     return "\n".join(lines) + "\n"
+
+
+def _by_place(items: Any) -> Exception | None:
+    """Say what keeps the first of some items from being taken as Metaflow takes it; None where nothing does."""
+    try:
+        items[0]
+    except (TypeError, IndexError):  # it goes through them instead; there is none
+        return None
+    except Exception as error:  # of a dict, a DataFrame
+        return error
+    return None
 
 
 def _standing(step: str, after: str) -> dict[str, Any]:

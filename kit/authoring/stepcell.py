@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from kit.authoring.decorated import decorator_names, refuse_decorators
 from kit.errors import ArgumentError
 
 __all__ = ["END", "START", "StepCell", "assigned", "pins", "refuse_body"]
@@ -15,7 +16,9 @@ __all__ = ["END", "START", "StepCell", "assigned", "pins", "refuse_body"]
 START, END = "start", "end"
 
 # Names of FlowSpec's own, which neither a step nor an artifact can have.
-RESERVED = frozenset({"cmd", "foreach_stack", "index", "input", "merge_artifacts", "name", "next", "script_name"})
+RESERVED = frozenset(
+    {"cmd", "foreach_stack", "index", "input", "merge_artifacts", "name", "next", "script_name", "step"}
+)
 PIN = re.compile(r"^([A-Za-z0-9][\w.\-]*)(\[[\w,\- ]+\])?\s*(==|>=|<=|~=|!=|>|<)\s*(\S+)$")
 
 
@@ -30,6 +33,7 @@ class StepCell:
         foreach: What it runs once for each item of: an artifact of the step before it, or a Python expression.
         join: Whether its line says that it is a join.
         pypi: What it pins, such as "pandas==2.2.3".
+        decorators: Its other decorators, as Metaflow's `run --with` has them: "retry:times=3".
         cell: Which cell it is, for people.
         filename: What tracebacks call the cell.
         line: How many lines of the cell lie before the body.
@@ -41,6 +45,7 @@ class StepCell:
     foreach: str = ""
     join: bool = False
     pypi: tuple[str, ...] = ()
+    decorators: tuple[str, ...] = ()
     cell: str = ""
     filename: str = "<step>"
     line: int = 0
@@ -48,6 +53,7 @@ class StepCell:
     def __post_init__(self) -> None:
         refuse_name(self.name)
         pins(self.pypi)
+        refuse_decorators(self.name, self.decorators)
         if self.foreach and (self.join or len(self.after) > 1):
             raise ArgumentError(
                 f"{self.name} cannot be a join and run for each item too.",
@@ -140,6 +146,13 @@ def refuse_body(step: StepCell, steps: Mapping[str, StepCell]) -> None:
                 f"{where}: the order of the steps is said by --after and --foreach of each.",
                 "Leave self.next out; a switch (condition=) is not possible in cells: write it in the flow file.",
             )
+    decorators = {name for each in steps.values() for name in decorator_names(each.decorators)}
+    decorators |= {"pypi"} if any(each.pypi for each in steps.values()) else set()
+    for name in sorted(decorators & steps.keys()):
+        raise ArgumentError(
+            f"{name} is a step of this flow and a decorator: in a file, the one would stand in the way of the other.",
+            f"Give the step another name, such as {name}_step.",
+        )
     for name in sorted(assigned(step.body)):
         if name in steps or name in RESERVED:
             what = "is a step of this flow" if name in steps else "is a name of Metaflow's own"

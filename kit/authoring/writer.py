@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.authoring.carried import Carrier
+from kit.authoring.decorated import decorator_names, decorator_text
 from kit.authoring.names import used_by_body
 from kit.authoring.shape import Shape
 from kit.authoring.stepcell import StepCell, pins
@@ -58,7 +59,9 @@ def write_flow(name: str, shape: Shape, carrier: Carrier, doc: str, local: Itera
     carried = carrier.carry(uses)
     if any(_binds(source, name) for source in carried.code):
         raise ArgumentError(f"{name} is a name of the notebook's too.", "Name the flow otherwise: %mf_flow --name.")
-    own = ["FlowSpec", *(["pypi"] if any(each.pypi for each in shape.steps.values()) else []), "step"]
+    decorators = {name for each in shape.steps.values() for name in decorator_names(each.decorators)}
+    decorators |= {"pypi"} if any(each.pypi for each in shape.steps.values()) else set()
+    own = ["FlowSpec", *sorted(decorators), "step"]
     imports = [*(f"from metaflow import {each}" for each in own), *carried.imports]
     parts = [f'"""{doc}"""' if doc else ""]
     if carried.futures:
@@ -109,6 +112,7 @@ def _class(
     for step in shape.steps.values():
         if step.pypi:
             lines.append(f"    @pypi({_pins(step)})")
+        lines += [f"    @{decorator_text(each)}" for each in step.decorators]
         lines += ["    @step", f"    def {step.name}({_arguments(shape, step.name)}):"]
         body = indented(bodies[step.name], 8)
         going = _next(shape, step, known)

@@ -45,12 +45,25 @@ def replace_code(function: FunctionType, source: str, filename: str, line: int) 
     maker.body[0].body[1].body = statements  # type: ignore[attr-defined]
     code = compile(ast.fix_missing_locations(maker), filename, "exec", dont_inherit=True)
     made = _inner(_inner(code, "maker"), OWN_NAME).replace(co_name=function.__name__)
-    qualified = {"co_qualname": before.co_qualname} if hasattr(before, "co_qualname") else {}  # from Python 3.11 on
-    function.__code__ = made.replace(**qualified)
+    function.__code__ = _named(made, f"maker.<locals>.{OWN_NAME}", function.__qualname__)
 
 
 def _inner(code: CodeType, name: str) -> CodeType:
     return next(const for const in code.co_consts if isinstance(const, CodeType) and const.co_name == name)
+
+
+def _named(code: CodeType, made_up: str, name: str) -> CodeType:
+    """Let code, and what is defined inside of it, be called by the name of the step."""
+
+    def renamed(constant: Any) -> Any:
+        if isinstance(constant, CodeType):
+            return _named(constant, made_up, name)
+        inside = isinstance(constant, str) and constant.startswith(f"{made_up}.")
+        return name + constant[len(made_up) :] if inside else constant
+
+    own = getattr(code, "co_qualname", "")  # from Python 3.11 on
+    qualified: dict[str, Any] = {"co_qualname": name + own[len(made_up) :]} if own.startswith(made_up) else {}
+    return code.replace(co_consts=tuple(map(renamed, code.co_consts)), **qualified)
 
 
 def go_on(flow: Any, node: Any) -> None:

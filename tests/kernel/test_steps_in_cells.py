@@ -116,7 +116,7 @@ def test_a_constant_that_was_changed_behind_its_statement_is_refused(kernel: Ker
 
 
 def test_what_is_no_step_is_refused_and_changes_nothing(kernel: Kernel) -> None:
-    kernel.check("%%mf_step start\nself.x = 1")
+    kernel.check("%%mf_step start\nself.x = 1\nself.rows = {'a': 1}")
     for cell, said in (
         ("%%mf_step fit --after nowhere\npass", "no such step"),
         ("%%mf_step fit\n!ls", "IPython's own syntax"),
@@ -124,6 +124,13 @@ def test_what_is_no_step_is_refused_and_changes_nothing(kernel: Kernel) -> None:
         ("%%mf_step fit --foreach nothing\npass", "leaves no artifact nothing"),
         ("%%mf_step fit --foreach []\npass", "no items"),
         ("%%mf_step fit --foreach x\npass", "it has no items"),
+        ("%%mf_step fit --foreach x.y()\npass", "--foreach self.x.y()"),
+        ("%%mf_step fit --foreach rows\npass", "--foreach list(self.rows)"),
+        ("%%mf_step fit --with retri\npass", "Did you mean retry?"),
+        ("%%mf_step fit --with retry:tims=3\npass", "does not support the attribute 'tims'"),
+        ("%%mf_step fit --with retry:3\npass", "not name:key=value"),
+        ("%%mf_step fit --with retry --with retry\npass", "twice"),
+        ("%%mf_step fit --with pypi:python=3.11\npass", "--pypi"),
     ):
         output = kernel.run(cell)
         assert said in output.error + output.traceback, cell
@@ -147,6 +154,86 @@ def test_the_cell_leaves_the_notebook_as_it_was(kernel: Kernel) -> None:
     assert after.stdout.replace("'self', ", "") == before.stdout.replace("'self', ", "")
     assert kernel.check("'__file__' in globals()").text == "False"
     assert kernel.check("self.file").text.endswith("notebookflow.py'")
+
+
+def test_a_step_is_stale_when_what_it_uses_of_the_notebook_has_changed(kernel: Kernel) -> None:
+    kernel.check("BY = 2\ndef scaled(x):\n    return x * BY")
+    kernel.check("%%mf_step start\nself.x = scaled(3)")
+    kernel.check("%%mf_step fit\nself.y = self.x + 1")
+    kernel.check("BY = 2\ndef scaled(x):\n    # the same\n    return x * BY")
+    assert "stale" not in kernel.check("%mf_flow").text
+    kernel.check("BY = 5")
+    page = kernel.check("%mf_flow").text
+    assert "stale  scaled changed" in page
+    assert "stale  start is stale" in page
+    assert kernel.check("flow = %mf_flow --refresh\nflow['fit']['y']").text == "16"
+
+
+def test_a_step_is_stale_when_what_it_uses_of_common_has_changed(kernel: Kernel) -> None:
+    kernel.check("%%mf_step start\nself.x = common.double(3)")
+    kernel.check(
+        "from pathlib import Path\nPath('../flows/common.py').write_text('def double(x):\\n    return -2 * x\\n')"
+    )
+    assert "common.double changed" in kernel.check("%mf_flow").text
+    kernel.check("Path('../flows/common.py').write_text('def double(x):\\n    return 2 * x\\n')")
+    assert "stale" not in kernel.check("%mf_flow").text
+
+
+def test_a_slow_foreach_says_how_far_it_is_and_leaves_one_output(kernel: Kernel) -> None:
+    kernel.check("%%mf_step start\nself.n = 30")
+    output = kernel.check("%%mf_step each --foreach range(self.n)\nimport time\ntime.sleep(0.05)\nself.y = self.input")
+    assert " of 30 tasks, 1 s ..." in output.text
+    assert "30 tasks  after start" in output.updates[-1]
+    assert len(output.displays) == 1
+    assert kernel.check("_.tasks").text == "30"
+
+
+def test_the_tasks_before_one_that_fails_are_kept(kernel: Kernel) -> None:
+    kernel.check("%%mf_step start\nself.items = [1, 2, 0, 4]")
+    output = kernel.run("%%mf_step share --foreach items\nself.y = 1 / self.input")
+    assert "in task 3 of 4 of share" in output.traceback
+    assert kernel.check("flow = %mf_flow\n[task['y'] for task in flow.tasks('share')]").text == "[1.0, 0.5]"
+    kernel.check("%%mf_step share --foreach items\nself.y = self.input")
+    assert kernel.check("[task['y'] for task in flow.tasks('share')]").text == "[1, 2, 0, 4]"
+
+
+def test_decorators_act_in_a_cell_as_metaflow_has_them(kernel: Kernel) -> None:
+    kernel.check("%%mf_step start\nself.items = [1, 0]")
+    page = kernel.check("%%mf_step share --foreach items --with retry:times=0 --with catch:var=failure\n1 / self.input")
+    assert "failure" in page.text
+    kernel.check("%%mf_step join --join\nself.failed = [bool(each.failure) for each in inputs]")
+    assert kernel.check("self.failed").text == "[False, True]"
+    kernel.check(
+        "%%mf_step told --with card\nfrom metaflow import current\nfrom metaflow.cards import Markdown\n"
+        "current.card.append(Markdown('# Told'))"
+    )
+    assert "Told" in kernel.check("_.cards['']").html
+
+
+def test_pins_that_this_kernel_does_not_meet_are_said(kernel: Kernel) -> None:
+    page = kernel.check("%%mf_step start --pypi metaflow==1.0 papermill>=1\nself.x = 1").text
+    assert "instead of 1.0: %mf_install_deps metaflow==1.0 brings what is pinned" in page
+    assert "papermill" not in page
+
+
+def test_what_metaflow_does_not_keep_of_self_is_said(kernel: Kernel) -> None:
+    assert "self.f is a function" in kernel.check("%%mf_step start\nself.f = lambda: 3").text
+    assert kernel.check("flow = %mf_flow\n'f' in flow['start']").text == "False"
+
+
+def test_a_traceback_names_the_step_and_what_is_inside_of_it(kernel: Kernel) -> None:
+    output = kernel.run("%%mf_step fit_it --after start\ndef inner():\n    1 / 0\ninner()")
+    assert "NotebookFlow.fit_it(self)" in output.traceback
+    assert "_kit_step" not in output.traceback
+    assert "maker" not in output.traceback
+
+
+def test_a_cell_that_is_run_again_does_not_hold_what_it_left_before(kernel: Kernel) -> None:
+    kernel.check("import gc, weakref\nseen = weakref.WeakSet()\nclass Large:\n    pass")
+    for _ in range(3):
+        kernel.check("%%mf_step start\nself.large = Large()\nseen.add(self.large)")
+    kernel.check("%%mf_step fit\npass")
+    assert kernel.check("gc.collect()\nlen(seen)").text == "0"
 
 
 def test_tab_completes_options_and_steps(kernel: Kernel) -> None:
