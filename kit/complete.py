@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
 from kit import words
+from kit.errors import KitError
 from kit.late import Answers
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["matcher"]
 
 MAGIC_LINE = re.compile(r"(?:^\s*%{0,2}|=\s*%{1,2})(mf_\w+)\s+(.*)$")
+STEP_CELL = re.compile(r"\s*%%mf_step +(.*)")
+ON_SELF = re.compile(r"\bself\.(\w*)$")
+ASSIGNED = re.compile(r"\bself\.(\w+)\s*=(?!=)")
+METAFLOWS = ("index", "input", "merge_artifacts", "foreach_stack")
 MAX_OFFERS = 100  # more are not read; a letter more finds the others
 MAX_LABEL = 30  # characters
 
@@ -36,6 +41,12 @@ def matcher(magics: Callable[[], Any]) -> Callable[[CompletionContext], SimpleMa
 
     @context_matcher()
     def kit_matcher(context: CompletionContext) -> SimpleMatcherResult:
+        cell = STEP_CELL.match(context.full_text)
+        on_self = ON_SELF.search(context.text_until_cursor)
+        if cell and on_self and context.cursor_line > 0:
+            offered = _on_self(magics(), cell[1], context.full_text)
+            fitting = [offer for offer in offered if offer.text.startswith(on_self[1])]
+            return _answer(fitting, on_self[1], own=bool(offered))
         found = MAGIC_LINE.search(context.text_until_cursor)
         magic = getattr(magics(), found[1], None) if found else None
         if not found or magic is None:
@@ -52,6 +63,20 @@ def matcher(magics: Callable[[], Any]) -> Callable[[CompletionContext], SimpleMa
 
     answer: Callable[[CompletionContext], SimpleMatcherResult] = kit_matcher
     return answer
+
+
+def _on_self(magics: Any, line: str, cell: str) -> list[Offer]:
+    """List what the step of a cell finds on `self`; nothing where the steps before it have not run."""
+    from kit.magic_line import MagicLine
+    from kit.offers import Offer
+
+    try:
+        found = MagicLine(magics, magics.mf_step, words.begun(f"{line} ")[0], "").attributes_of_self()
+    except KitError:  # the line, or the steps, are not in order yet
+        return []
+    own = [Offer(name, "artifact") for name in dict.fromkeys(ASSIGNED.findall(cell))]
+    known = {offer.text for offer in found}
+    return [*found, *(offer for offer in own if offer.text not in known), *map(Offer, METAFLOWS)] if found else []
 
 
 class _Offered(list[SimpleCompletion]):

@@ -39,6 +39,7 @@ class MagicLine:
         self._variables: Mapping[str, Any] = magics.user_ns
         self._name, self._parser, self._word = magic.__name__, magic.parser, word
         self._named, given, self._option = _read(magic.parser, before)
+        self._given = given
         self._step = self._expanded(given.get("flow", "") if self._installs else "".join(self._named[:1]))
 
     @property
@@ -95,11 +96,31 @@ class MagicLine:
         return []
 
     def _steps_of_the_notebook(self) -> list[Offer]:
-        """List the steps that are cells, where the line of another takes one: after `--after a,` too."""
+        """List the steps that are cells, where the line of another takes one: after `--after a,` too; artifacts, and
+        decorators, where it takes these."""
         flow = self._session.notebook_flow
+        if self._option == "decorators":
+            from kit.authoring.decorated import decorators_begun  # asks Metaflow for them
+
+            return [Offer(text, "decorator") for text in decorators_begun(self._word)]
+        if self._option == "foreach" and flow is not None:
+            dot = "self." if self._word.startswith("self.") else ""
+            return [Offer(f"{dot}{name}", kind) for name, kind in self._found_by().items()]
         wanted = self._option in ("after", "drop") or (self._name == "mf_step" and not self._named and not self._option)
         before = self._word[: self._word.rfind(",") + 1]
         return [Offer(f"{before}{step}", "step") for step in flow.steps] if flow is not None and wanted else []
+
+    def attributes_of_self(self) -> list[Offer]:
+        """List the artifacts that a step in a cell finds on `self`."""
+        return [Offer(name, kind) for name, kind in self._found_by().items()]
+
+    def _found_by(self) -> dict[str, str]:
+        flow = self._session.notebook_flow
+        if flow is None or not self._named:
+            return {}
+        after = [name for name in self._given.get("after", "").split(",") if name]
+        found: dict[str, str] = flow.found_by(self._named[0], after)
+        return found
 
     def _placed(self, artifacts: Sequence[Offer]) -> list[Offer]:
         """Put artifacts where the line wants them: `--set NAME=`, `--as NEW=NAME`, or their names alone."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kit import internals
 from kit.errors import ArgumentError, did_you_mean
 
-__all__ = ["decorator_names", "decorator_text", "refuse_decorators"]
+__all__ = ["decorator_names", "decorator_text", "decorators_begun", "refuse_decorators"]
 
 PINS = frozenset({"pypi", "conda"})
 
@@ -19,6 +19,20 @@ def decorator_names(specs: Sequence[str]) -> list[str]:
         specs: Such as "retry:times=3".
     """
     return [spec.partition(":")[0] for spec in specs]
+
+
+def decorators_begun(word: str) -> list[str]:
+    """List what `--with` may go on to: decorators, and behind the colon their attributes.
+
+    Args:
+        word: What has been typed, such as "retry:ti".
+    """
+    name, colon, rest = word.partition(":")
+    known = {kind.name: kind for kind in internals.STEP_DECORATORS if not kind.name.endswith("_internal")}
+    if not colon:
+        return [each for each in sorted(known) if each not in PINS]
+    before = rest[: rest.rfind(",") + 1]
+    return [f"{name}:{before}{each}=" for each in known[name].defaults] if name in known else []
 
 
 def decorator_text(spec: str) -> str:

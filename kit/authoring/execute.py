@@ -6,7 +6,6 @@ its classes pickle by the names that the exported flow file gives them too.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import linecache
 import os
@@ -23,7 +22,8 @@ from kit import flowfile, internals
 from kit.authoring.decorated import decorator_text
 from kit.authoring.shape import Shape, shape_of
 from kit.authoring.stepcell import START, StepCell
-from kit.errors import NotFoundError, ReplayError, did_you_mean
+from kit.configured import set_configs
+from kit.errors import ArgumentError, NotFoundError, ReplayError, did_you_mean
 from kit.flowfile import LoadedFlow
 from kit.foreach import recorded_as
 from kit.lineage import Done, Place, done, expected
@@ -31,7 +31,7 @@ from kit.model import FlowInfo, LazyArtifacts, RunInfo
 from kit.replay import Body, Replay
 from kit.replay.engine import replay
 from kit.replay.job import virtual_job
-from kit.replay.parameters import constants
+from kit.replay.parameters import constants, default
 from kit.replay.prepare import Settings
 from kit.replay.process import preserved
 from kit.replay.stores import Blobs, ReplayFlowStore
@@ -139,9 +139,18 @@ class Bench:
         return {name: each for name, each in found if not name.startswith("_")}
 
     def parameter_values(self) -> dict[str, Any]:
-        """Give the values of the Parameters: their defaults."""
-        with preserved(), self._inside():
-            return {name: value for name, value in self._constants().items() if name[0] != "_"}
+        """Give the values of the Parameters: their defaults.
+
+        Raises:
+            ArgumentError: One has none, or a name twice.
+            ReplayError: One cannot be evaluated.
+        """
+        _refuse_parameters(self.parameters())
+        try:
+            with preserved(), self._inside():
+                return {name: value for name, value in self._constants().items() if name[0] != "_"}
+        except ReplayError as error:  # which speaks of runs
+            raise ReplayError(error.message, "Mend the Parameter's cell.") from error.__cause__
 
     def parameter_keys(self) -> dict[str, str]:
         """Give the hashes of the values of the Parameters."""
@@ -227,8 +236,11 @@ class Bench:
         os.chdir(self.runs.project.root)  # where a run is started: what an IncludeFile is looked for in
         internals.parameters.set_parameter_context(self.name, internals.echo_dev_null, store, {})
         with internals.parameters.flow_context(loaded.cls):
+            configs = [each for _, each in loaded.cls._get_parameters() if each.IS_CONFIG_PARAMETER]
+            set_configs(loaded.cls, [(each, default(each)) for each in configs])
             for _, parameter in loaded.cls._get_parameters():
                 parameter.init(False)
+                _refuse_required(parameter)
             return constants(loaded.cls, {})
 
     def _put(self, values: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -266,7 +278,7 @@ class Bench:
         """Make the flow's class anew, of steps without bodies, whose globals are the notebook's."""
         import metaflow
 
-        parameters = {name: copy.copy(each) for name, each in self.parameters().items()}
+        parameters = {name: _copied(each) for name, each in self.parameters().items()}
         text = _skeleton(self.name, shape, parameters)
         digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
         file = f"<{self.name} {digest[:8]}>"
@@ -285,6 +297,31 @@ class Bench:
             own.update(before)
         info = FlowInfo(self.name, str(self.file), 1, tuple(shape.steps), tuple(parameters))
         return LoadedFlow(info, self.module, cls, digest, text)
+
+
+def _copied(parameter: Any) -> Any:
+    """Copy a Parameter; `copy.copy` asks a Config for methods, and it takes each for a value to be looked up."""
+    made = object.__new__(type(parameter))
+    vars(made).update(vars(parameter))
+    return made
+
+
+def _refuse_parameters(parameters: Mapping[str, Any]) -> None:
+    names: dict[str, str] = {}
+    for variable, each in parameters.items():
+        if each.name in names:
+            raise ArgumentError(
+                f"{names[each.name]} and {variable} are both the Parameter {each.name}.", f"Drop one: del {variable}"
+            )
+        names[each.name] = variable
+
+
+def _refuse_required(parameter: Any) -> None:
+    if parameter.kwargs.get("required") and parameter.kwargs.get("default") is None:
+        raise ArgumentError(
+            f"The Parameter {parameter.name} is required, and has no default to run the steps of this notebook on.",
+            "Give it one (default=...) while the flow grows here.",
+        )
 
 
 def _light(done: Replay, store: ReplayFlowStore, is_first: bool) -> Replay:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,10 +19,12 @@ from kit.authoring.shape import Shape, shape_of
 from kit.authoring.standing import Ran, Standing, standings, used
 from kit.authoring.stepcell import START, StepCell, refuse_body
 from kit.authoring.uses import Uses
-from kit.errors import ArgumentError, NotFoundError, ReplayError, did_you_mean
+from kit.errors import ArgumentError, KitError, NotFoundError, ReplayError, did_you_mean
 from kit.model import LazyArtifacts
 from kit.previews import preview
+from kit.records import type_name as recorded_type
 from kit.replay import Replay
+from kit.replay.parameters import Included
 from kit.replay.stores import Blobs
 from kit.runs import Runs
 from kit.views import Displayed
@@ -75,7 +77,12 @@ class NotebookFlow(Displayed):
         ast.parse("\n" * cell.line + cell.body, cell.filename)  # a SyntaxError at its own line
         steps = {**self.steps, cell.name: cell}
         refuse_body(cell, steps)
-        shape = shape_of(steps.values())
+        if cell.name in self.bench().parameters():
+            raise ArgumentError(
+                f"{cell.name} is a Parameter of this notebook, so a step cannot have its name.",
+                f"Give the step another name, such as {cell.name}_step.",
+            )
+        shape = _shape_with(steps, f"{cell.name} cannot be so", cell.name)
         self.steps = steps
         return self._run(shape, cell, told)
 
@@ -106,7 +113,7 @@ class NotebookFlow(Displayed):
             raise ArgumentError(
                 f"{follower} comes after {name}.", f"Say otherwise first: %%mf_step {follower} --after ..."
             )
-        shape_of(rest.values())
+        _shape_with(rest, f"{name} cannot be dropped", name)
         self.steps = rest
         self._ran.pop(name, None)
         self._failed.pop(name, None)
@@ -149,6 +156,22 @@ class NotebookFlow(Displayed):
         if step not in self._ran:
             raise NotFoundError(f"{step} has left nothing yet.", "Run its cell.")
         return [artifacts_of(store) for store in self._ran[step].outputs]
+
+    def found_by(self, step: str, after: Sequence[str] = ()) -> dict[str, str]:
+        """Name what a step finds on `self`, with their types: what the steps before it left, and the Parameters.
+
+        Args:
+            step: The name of the step, which may not be there yet.
+            after: The steps that lead to it, where its line says so.
+        """
+        known = self.shape().before.get(step) or tuple(self.steps)[-1:]
+        found = {name: type(each).__name__ for name, each in self.bench().parameters().items()}
+        for name in after or known:
+            for store in self._ran[name].outputs[:1] if name in self._ran else ():
+                infos = store.ds_metadata["info"]
+                public = (each for each in store if not each.startswith("_") and each != "name")
+                found |= {each: recorded_type(infos.get(each, {})) for each in public}
+        return found
 
     # ------------------------------------------------------------------ inside
 
@@ -229,13 +252,33 @@ class NotebookFlow(Displayed):
 
     def _page(self) -> Any:
         shape, said = self.shape(), {}
-        for name, now in self._standings(shape).items():
+        problem = shape.problem() if self.steps else ("There is no step yet.", "Write one: %%mf_step start")
+        try:
+            now_all, values = self._standings(shape), self.bench().parameter_values()
+        except KitError as error:  # the Parameters are not in order
+            now_all, values, problem = {}, {}, (error.message, error.hint)
+        for name, now in now_all.items():
             if name not in self.steps and name not in self._ran:
                 continue
             count = len(self._ran[name].outputs) if name in self._ran else 0
             notes = [f"{count:,} tasks"] if count > 1 else []
             said[name] = now.status, ", ".join([*notes, *now.why])
-        problem = shape.problem() if self.steps else ("There is no step yet.", "Write one: %%mf_step start")
         notes = [" ".join(problem)] if problem else []
-        values = [(name, preview(value)) for name, value in self.bench().parameter_values().items()]
-        return flow_page(AuthoredFlow(self.name, shape.graph(said), len(self.steps), values, tuple(notes)))
+        rows = [
+            (name, preview(value.content if isinstance(value, Included) else value)) for name, value in values.items()
+        ]
+        return flow_page(AuthoredFlow(self.name, shape.graph(said), len(self.steps), rows, tuple(notes)))
+
+
+def _shape_with(steps: Mapping[str, StepCell], refused: str, name: str) -> Shape:
+    """Find the order of steps, one of which has just been changed; where another does not fit to it, say so."""
+    try:
+        return shape_of(steps.values())
+    except ArgumentError as error:
+        other = error.message.partition(" ")[0]
+        if other == name or other not in steps:
+            raise
+        raise ArgumentError(
+            f"{refused}: then {error.message}",
+            f"Take {other} out first: %mf_flow --drop {other}; then define it again.",
+        ) from None

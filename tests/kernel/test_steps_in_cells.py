@@ -103,6 +103,40 @@ def test_a_parameter_is_an_assignment_of_the_notebook(kernel: Kernel) -> None:
     kernel.check("del alpha")
 
 
+def test_a_config_and_a_file_are_parameters_too(kernel: Kernel) -> None:
+    kernel.check(
+        "from metaflow import Config, IncludeFile, Parameter\nfrom pathlib import Path\n"
+        "Path('../words.txt').write_text('hello')\nPath('../depth.json').write_text('{\"depth\": {\"most\": 5}}')\n"
+        "words = IncludeFile('words', default='words.txt')\nsettings = Config('settings', default='depth.json')\n"
+        "most = Parameter('most', default=settings.depth.most)"
+    )
+    kernel.check("%%mf_step start\nself.x = self.words, self.settings.depth.most, self.most")
+    assert kernel.check("self.x").text == "('hello', 5, 5)"
+    assert "'hello'" in kernel.check("%mf_flow").text
+    kernel.check("del words, settings, most")
+
+
+def test_parameters_that_cannot_be_are_said_and_the_flow_is_still_shown(kernel: Kernel) -> None:
+    kernel.check("%%mf_step start\npass")
+    kernel.check("from metaflow import Parameter\nrate = Parameter('rate', required=True)")
+    assert "rate is required, and has no default" in kernel.run("%%mf_step start\npass").error
+    assert "rate is required, and has no default" in kernel.check("%mf_flow").text
+    kernel.check("rate = Parameter('rate', default=1)\nother = Parameter('rate', default=2)")
+    assert "are both the Parameter rate" in kernel.run("%%mf_step start\npass").error
+    kernel.check("del other")
+    assert "rate is a Parameter" in kernel.run("%%mf_step rate\npass").error
+    kernel.check("del rate")
+
+
+def test_a_change_that_another_step_does_not_fit_to_names_that_step(kernel: Kernel) -> None:
+    for cell in ("start", "low", "high --after start", "meet --join"):
+        kernel.check(f"%%mf_step {cell}\npass")
+    assert "%mf_flow --drop meet" in kernel.run("%%mf_step higher --after high\npass").error
+    kernel.check("%mf_flow --drop meet")
+    kernel.check("%%mf_step higher --after high\npass")
+    kernel.check("%%mf_step meet --join --after low,higher\npass")
+
+
 def test_a_name_that_only_the_notebook_has_is_said_at_once_and_refused_at_the_export(kernel: Kernel) -> None:
     kernel.check("import math\nhidden = math.sqrt(9)")
     assert "hidden, which is computed in In [" in kernel.check("%%mf_step start\nself.x = hidden").text
@@ -237,7 +271,14 @@ def test_a_cell_that_is_run_again_does_not_hold_what_it_left_before(kernel: Kern
 
 
 def test_tab_completes_options_and_steps(kernel: Kernel) -> None:
-    kernel.check("%%mf_step start\nself.x = 1")
+    kernel.check("%%mf_step start\nself.x = 1\nself.items = [1]")
+    assert {"items", "x"} == set(kernel.complete("%%mf_step fit --after start --foreach "))
+    assert kernel.complete("%%mf_step fit --foreach self.it") == ["self.items"]
+    assert {"resources", "retry"} == set(kernel.complete("%%mf_step fit --with re"))
+    assert "retry:times=" in kernel.complete("%%mf_step fit --with retry:")
+    assert kernel.complete("%%mf_step fit\nself.y = self.it") == ["items"]
+    assert {"x", "items", "y", "input"} < set(kernel.complete("%%mf_step fit\nself.y = 1\nprint(self."))
+    assert "start" not in kernel.complete("%%mf_step fit\nself.")
     assert "--foreach" in kernel.complete("%%mf_step fit --f")
     assert "start" in kernel.complete("%%mf_step fit --after st")
     assert "--refresh" in kernel.complete("%mf_flow --re")
