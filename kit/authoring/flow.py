@@ -276,7 +276,8 @@ def _shape_with(steps: Mapping[str, StepCell], refused: str, name: str) -> Shape
         return shape_of(steps.values())
     except ArgumentError as error:
         other = error.message.partition(" ")[0]
-        if other == name or other not in steps:
+        is_order = "cannot join" in error.message or "comes after" in error.message
+        if other == name or other not in steps or not is_order:
             raise
         raise ArgumentError(
             f"{refused}: then {error.message}",
