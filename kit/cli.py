@@ -156,7 +156,9 @@ def export(notebook: Path, file: Path | None, name: str | None, force: bool) -> 
     found = read_flow(notebook, project)
     target = (file or project.flows_folder / f"{notebook.stem}.py").absolute()
     chosen = name or found.name or flow_name(target)
-    click.echo(repr(export(project, chosen, found.shape, found.carrier, target, force, found.doc)))
+    click.echo(
+        repr(export(project, chosen, found.shape, found.carrier, target, force, found.doc, notebook.absolute().parent))
+    )
 
 
 @main.group()

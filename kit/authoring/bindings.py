@@ -1,74 +1,30 @@
-"""What a notebook's cells bind to names, read from their source: what a flow file can take over, and what it cannot."""
+"""What a notebook's cells bind to names, and change of them, read from their source: what a flow file can take over."""
 
 from __future__ import annotations
 
 import ast
 import builtins
+import re
 import warnings
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["BUILTINS", "Binding", "Cell", "bindings"]
+from kit.authoring.constants import PARAMETERS, Known, gives_the_same, root_of
+from kit.authoring.effects import Effects, bound, changed, effects_of
 
-Kind = Literal["import", "definition", "constant", "parameter", "computed"]
+__all__ = ["BUILTINS", "Binding", "Cell", "bindings", "known_of"]
+
+Kind = Literal["import", "definition", "constant", "parameter", "computed", "gone", "step"]
 
 BUILTINS = frozenset(dir(builtins)) - {"display", "get_ipython", "__IPYTHON__"} | {"__name__", "__file__", "__doc__"}
 
-# Calls whose value depends on their arguments alone: what they make is a constant.
-PURE = frozenset(
-    {
-        *(
-            "abs",
-            "bool",
-            "bytes",
-            "complex",
-            "dict",
-            "float",
-            "frozenset",
-            "int",
-            "len",
-            "list",
-            "max",
-            "min",
-            "object",
-        ),
-        *("range", "reversed", "round", "set", "slice", "sorted", "str", "sum", "tuple", "zip", "enumerate"),
-        *("re.compile", "collections.namedtuple", "collections.OrderedDict", "collections.Counter", "decimal.Decimal"),
-        *("fractions.Fraction", "datetime.date", "datetime.datetime", "datetime.time", "datetime.timedelta"),
-        *(
-            "enum.Enum",
-            "enum.IntEnum",
-            "functools.partial",
-            "functools.lru_cache",
-            "functools.cache",
-            "logging.getLogger",
-        ),
-        *("operator.itemgetter", "operator.attrgetter", "operator.methodcaller", "pathlib.Path", "pathlib.PurePath"),
-        *("logging.getLogger", "types.SimpleNamespace", "types.MappingProxyType", "typing.TypeVar", "typing.NewType"),
-        *(
-            "typing.NamedTuple",
-            "typing.TypedDict",
-            "string.Template",
-            "uuid.UUID",
-            "pathlib.PurePosixPath",
-            "typing.cast",
-        ),
-    }
+# Calls that set something in the module that they belong to: `np.random.seed(0)`, `plt.style.use("ggplot")`.
+SETTING = re.compile(
+    r"^(seed|manual_seed(_all)?|set_\w+|set|use|filterwarnings|simplefilter|basicConfig|setLevel|setrecursionlimit"
+    r"|setlocale|rc|rcdefaults|seterr|disable_warnings|disable|captureWarnings|addHandler|pandas)$"
 )
-CHANGING = frozenset(
-    {
-        *("add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "remove", "reverse", "setdefault"),
-        *("sort", "update", "appendleft", "extendleft", "difference_update", "intersection_update"),
-    }
-)
-PARAMETERS = frozenset({"Parameter", "IncludeFile", "Config"})
-CONSTANT_NODES = (
-    *(ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.UnaryOp, ast.BinOp, ast.BoolOp, ast.Compare, ast.IfExp),
-    *(ast.Subscript, ast.Slice, ast.Starred, ast.Name, ast.Attribute, ast.JoinedStr, ast.FormattedValue, ast.keyword),
-    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.comprehension, ast.expr_context, ast.operator),
-    *(ast.unaryop, ast.boolop, ast.cmpop),
-)
+MEMORY = re.compile(r"cache|memo", re.IGNORECASE)  # names of what a function remembers, and would find again
 
 
 @dataclass(frozen=True)
@@ -86,16 +42,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Binding:
-    """A statement that binds names.
+    """A statement that binds names, or changes what they are bound to.
 
     Args:
-        names: The names.
-        kind: Whether a flow file can take it over, and as what; not where it is "computed".
+        names: The names that it binds.
+        kind: Whether a flow file can take it over, and as what: not where it is "computed"; "step" is a step's cell.
         source: The statement, with the comment right above it; of an import, as the import of that name alone.
         cell: The cell.
         line: Its line in the cell.
         order: Its place among all statements.
         module: Of `from module import *`, the module; else "".
+        changes: The names whose value it changes.
     """
 
     names: tuple[str, ...]
@@ -105,6 +62,7 @@ class Binding:
     line: int
     order: int
     module: str = ""
+    changes: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:
@@ -113,19 +71,34 @@ class Binding:
 
 
 def bindings(cells: Iterable[Cell]) -> list[Binding]:
-    """List what cells bind at their top level, in order; a cell that does not parse binds nothing.
+    """List what cells bind and change at their top level, in order; a cell that does not parse binds nothing.
 
     Args:
         cells: The cells, in the order in which they are, or were, executed.
     """
     parsed = [(cell, node) for cell in cells for node in _body(cell)]
-    modules: dict[str, str] = {}
-    for cell, node in parsed:  # first of all what is imported: a notebook's cells may stand in any order
-        list(_of(node, cell, 0, modules))
+    reader = _Reader()
+    for _, node in parsed:  # first of all what is imported and defined: a notebook's cells may stand in any order
+        for each in ast.walk(node) if isinstance(node, (ast.If, ast.Try, ast.With)) else [node]:
+            reader.learn(each)
+    reader.effects = effects_of([node for _, node in parsed], reader.known)
+    reader.collecting = {*_collecting([node for _, node in parsed])}
     found: list[Binding] = []
     for cell, node in parsed:
-        found += _of(node, cell, len(found), modules)
+        found += reader.read(node, cell, len(found))
     return found
+
+
+def known_of(found: Iterable[Binding]) -> tuple[Known, dict[str, Effects]]:
+    """Give what statements tell of names: what they are, and what calls of them change."""
+    reader = _Reader()
+    kept = [Cell("", each.source) for each in found if each.kind in ("import", "definition", "constant")]
+    trees = [(cell, node) for cell in kept for node in _body(cell)]
+    for _, node in trees:
+        reader.learn(node)
+    for cell, node in trees:
+        list(reader.read(node, cell, 0))
+    return reader.known, effects_of([node for _, node in trees], reader.known)
 
 
 def _body(cell: Cell) -> list[ast.stmt]:
@@ -137,143 +110,210 @@ def _body(cell: Cell) -> list[ast.stmt]:
         return []
 
 
-def _of(node: ast.stmt, cell: Cell, order: int, modules: dict[str, str]) -> Iterator[Binding]:
-    source = _source(node, cell.source)
-
-    def binding(names: Iterable[str], kind: Kind, text: str = source, module: str = "") -> Binding:
-        return Binding(tuple(names), kind, text, cell.label, node.lineno, order, module)
-
-    if isinstance(node, ast.Import):
-        for alias in node.names:
-            name = alias.asname or alias.name.split(".")[0]
-            modules[name] = alias.name if alias.asname else name
-            yield binding([name], "import", f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else ""))
-    elif isinstance(node, ast.ImportFrom):
-        module = "." * node.level + (node.module or "")
-        for alias in node.names:
-            name = alias.asname or alias.name
-            modules[name] = f"{module}.{alias.name}"
-            text = f"from {module} import {alias.name}" + (f" as {alias.asname}" if alias.asname else "")
-            yield binding([] if name == "*" else [name], "import", text, module if name == "*" else "")
-    elif isinstance(node, (ast.If, ast.Try)):
-        inner = [each for part in _parts(node) for each in _of_all(part, cell, order, modules)]
-        bound = dict.fromkeys(name for each in inner for name in each.names)
-        whole = all(each.kind not in ("computed", "parameter") for each in inner) and _only_binds(node, modules)
-        if bound:
-            yield binding(bound, "definition" if whole else "computed")
-    else:
-        for names, kind in _plain(node, modules):
-            yield binding(names, kind)
+def _collecting(nodes: Iterable[ast.stmt]) -> Iterator[str]:
+    """Name the classes that learn of their subclasses."""
+    for node in nodes:
+        if isinstance(node, ast.ClassDef) and re.search("__init_subclass__|__subclasses__", ast.unparse(node)):
+            yield node.name
 
 
-def _of_all(body: list[ast.stmt], cell: Cell, order: int, modules: dict[str, str]) -> Iterator[Binding]:
-    for node in body:
-        yield from _of(node, cell, order, modules)
+@dataclass
+class _Reader:
+    """Reads statements one by one.
 
+    Args:
+        known: What is known of the names so far.
+        effects: What calls of the notebook's functions change, by name.
+        collecting: The classes that learn of their subclasses.
+    """
 
-def _plain(node: ast.stmt, modules: dict[str, str]) -> Iterator[tuple[list[str], Kind]]:
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        yield [node.name], "definition"
-        return
-    if type(node).__name__ == "TypeAlias":
-        yield [node.name.id], "definition"  # type: ignore[attr-defined]
-        return
-    value = getattr(node, "value", None)
-    if isinstance(node, ast.Assign) or (isinstance(node, ast.AnnAssign) and value is not None):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        names = [each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)]
-        plain = all(
-            isinstance(each, (ast.Name, ast.Tuple, ast.List, ast.Store)) for t in targets for each in ast.walk(t)
-        )
-        walrus = _stored(value) if value is not None else []
-        if plain and not walrus and value is not None:
-            kind: Kind = "constant" if _is_constant(value, modules) else "computed"
-            if isinstance(value, ast.Call) and _imported(value.func, modules).rpartition(".")[2] in PARAMETERS:
-                kind = "parameter"
-            yield names, kind
+    known: Known = field(default_factory=Known)
+    effects: Mapping[str, Effects] = field(default_factory=dict)
+    collecting: set[str] = field(default_factory=set)
+    aliases: dict[str, set[str]] = field(default_factory=dict)
+
+    def learn(self, node: ast.AST) -> None:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                name = alias.asname or alias.name.split(".")[0]
+                self.known.modules[name] = alias.name if alias.asname else name
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            self.known.modules.update({alias.asname or alias.name: f"{module}.{alias.name}" for alias in node.names})
+        elif isinstance(node, ast.ClassDef):
+            self.known.classes.add(node.name)
+        elif (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Call)
+            and self.known.imported(node.value.func) == "collections.namedtuple"
+        ):
+            self.known.classes.update(bound(node))
+
+    def read(self, node: ast.stmt, cell: Cell, order: int) -> Iterator[Binding]:
+        source = _source(node, cell.source)
+        count = order
+
+        def binding(names: Iterable[str], kind: Kind, text: str = source, **more: object) -> Binding:
+            nonlocal count
+            count += 1
+            changes = tuple(dict.fromkeys(more.get("changes", ())))  # type: ignore[call-overload]
+            own = tuple(dict.fromkeys(names))
+            return Binding(own, kind, text, cell.label, node.lineno, count - 1, str(more.get("module", "")), changes)
+
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                name = alias.asname or alias.name.split(".")[0]
+                yield binding(
+                    [name], "import", f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else "")
+                )
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            for alias in node.names:
+                name = alias.asname or alias.name
+                text = f"from {module} import {alias.name}" + (f" as {alias.asname}" if alias.asname else "")
+                star = name == "*"
+                yield binding([] if star else [name], "import", text, module=module if star else "")
+        elif _is_step(node):
+            yield binding([], "step", "")
         else:
-            yield [*names, *walrus], "computed"
-        return
-    changed = _stored(node)
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute):
-        target = node.value.func.value
-        if node.value.func.attr in CHANGING and isinstance(target, ast.Name):
-            changed.append(target.id)
-    if changed:
-        yield changed, "computed"
+            names, kind, changes = self._statement(node)
+            if names or changes:
+                yield binding(names, kind, changes=[name for name in changes if name not in names])
 
+    def _statement(self, node: ast.stmt) -> tuple[list[str], Kind, list[str]]:
+        """Give what a statement binds, what it is, and what it changes."""
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            return [node.name], "definition", self._changed(node) + self._told(node)
+        if type(node).__name__ == "TypeAlias":
+            return [node.name.id], "definition", []  # type: ignore[attr-defined]
+        if isinstance(node, (ast.If, ast.Try)):
+            whole = self._only_binds(node)
+            names = [name for part in _parts(node) for each in part for name in _names(each)]
+            return names, "definition" if whole else "computed", self._changed(node)
+        value = getattr(node, "value", None)
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and value is not None:
+            targets: list[ast.expr] = list(node.targets) if isinstance(node, ast.Assign) else [node.target]
+            return self._assignment(bound(node), targets, value, self._changed(node))
+        if isinstance(node, ast.Delete) and bound(node):
+            return bound(node), "gone", []
+        names = [] if isinstance(node, ast.AugAssign) else bound(node)
+        changes = self._changed(node)
+        setting = self._setting(node)
+        return names, "constant" if not names and self._is_plain(node) else "computed", changes + setting
 
-def _stored(node: ast.AST) -> list[str]:
-    """Name what a piece of code stores in the notebook: names, and what it changes inside of them."""
-    found = []
-    pending = [node]
-    while pending:
-        each = pending.pop()
-        if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            found.append(each.name)
-            continue
-        if isinstance(each, ast.Lambda):
-            continue
-        if isinstance(each, ast.Name) and isinstance(each.ctx, (ast.Store, ast.Del)):
-            found.append(each.id)
-        if isinstance(each, (ast.Subscript, ast.Attribute)) and isinstance(each.ctx, (ast.Store, ast.Del)):
-            root: ast.AST = each
-            while isinstance(root, (ast.Subscript, ast.Attribute)):
-                root = root.value
-            if isinstance(root, ast.Name):
-                found.append(root.id)
-        if isinstance(each, (ast.Import, ast.ImportFrom)):
-            found += [alias.asname or alias.name.split(".")[0] for alias in each.names]
-        if isinstance(each, ast.comprehension):  # its own names stay inside
-            pending += [each.iter, *each.ifs]
-            continue
-        pending += ast.iter_child_nodes(each)
-    return list(dict.fromkeys(found))
+    def _assignment(
+        self, names: list[str], targets: list[ast.expr], value: ast.expr, changes: list[str]
+    ) -> tuple[list[str], Kind, list[str]]:
+        same = gives_the_same(value, self.known)
+        plain = all(isinstance(each, PLAIN_TARGET) for target in targets for each in ast.walk(target))
+        if plain and len(targets) > 0 and not changes:
+            if isinstance(value, ast.Call) and self.known.imported(value.func).rpartition(".")[2] in PARAMETERS:
+                return names, "parameter", []
+            if isinstance(value, ast.Name):
+                group = self.aliases.get(value.id, {value.id}) | set(names)
+                self.aliases.update(dict.fromkeys(group, group))
+            if same:
+                self.known.made.update(names)
+                (self.known.objects.update if self.known.is_object(value) else self.known.objects.difference_update)(
+                    names
+                )
+                return names, "constant", []
+        only_inside = not names and all(isinstance(t, (ast.Subscript, ast.Attribute)) for t in targets)
+        same = same and all(gives_the_same(index, self.known) for t in targets for index in _indices(t))
+        return names, "constant" if only_inside and same else "computed", changes
 
+    def _changed(self, node: ast.stmt) -> list[str]:
+        found = changed(node, self.known, self.effects)
+        if not isinstance(node, (ast.AugAssign, ast.Assign)):
+            found = [name for name in found if not MEMORY.search(name)]
+        return [each for name in found for each in [name, *sorted(self.aliases.get(name, set()) - {name})]]
 
-def _is_constant(value: ast.expr, modules: dict[str, str]) -> bool:
-    """Whether an expression gives the same wherever it stands: literals, names, and calls that make plain values."""
-    if isinstance(value, ast.Lambda):
-        return True
-    if isinstance(value, ast.Call):
-        if _called(value.func, modules) not in PURE and not _is_decorator(value.func, modules):
+    def _told(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> list[str]:
+        """Name what learns of a definition: the function whose `register` decorates it, its registering base."""
+        found = []
+        for each in node.decorator_list:
+            root = root_of(each, calls=True)
+            if isinstance(root, ast.Name) and root.id not in self.known.modules:
+                found += [root.id] if "." in ast.unparse(each).partition("(")[0] else []
+                found += self.effects.get(root.id, Effects()).names
+        if isinstance(node, ast.ClassDef):
+            bases = {each.id for each in node.bases if isinstance(each, ast.Name)} & self.collecting
+            self.collecting |= {node.name} if bases else set()
+            found += sorted(bases)
+        return found
+
+    def _setting(self, node: ast.stmt) -> list[str]:
+        """Name the module that a statement sets something in."""
+        if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
+            return []
+        root = root_of(node.value, calls=True)
+        function = ast.unparse(node.value.func).rpartition(".")[2]
+        return (
+            [root.id]
+            if isinstance(root, ast.Name) and root.id in self.known.modules and SETTING.match(function)
+            else []
+        )
+
+    def _is_plain(self, node: ast.stmt) -> bool:
+        """Whether a statement that changes something does so with constants alone."""
+        if isinstance(node, ast.AugAssign):
+            return gives_the_same(node.value, self.known) and all(
+                gives_the_same(each, self.known) for each in _indices(node.target)
+            )
+        if isinstance(node, ast.Delete):
+            return all(gives_the_same(each, self.known) for target in node.targets for each in _indices(target))
+        if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
             return False
-        return all(_is_constant(each, modules) for each in [*value.args, *(k.value for k in value.keywords)])
-    if isinstance(value, ast.Attribute) and not _imported(value, modules):
-        return False  # of an object that the notebook has made
-    if not isinstance(value, CONSTANT_NODES):
-        return False
-    parts = [each for each in ast.iter_child_nodes(value) if not isinstance(each, (ast.expr_context, ast.operator))]
-    return all(
-        _is_constant(each, modules) if isinstance(each, ast.expr) else _constant_part(each, modules) for each in parts
+        call = node.value
+        if not isinstance(call.func, ast.Attribute) or not isinstance(root_of(call.func, calls=True), ast.Name):
+            return False
+        inner = [each for each in ast.walk(call.func) if isinstance(each, ast.Call)]
+        given = [each for one in [call, *inner] for each in [*one.args, *(word.value for word in one.keywords)]]
+        root = root_of(call.func)
+        if isinstance(root, ast.Name) and root.id in self.known.objects and call.func.attr not in ("append", "update"):
+            return False  # `model.fit(...)` is work, however plain its arguments
+        of_module = (
+            isinstance(root, ast.Name) and isinstance(call.func.value, ast.Name) and root.id in self.known.modules
+        )
+        if (inner or of_module) and not self._setting(node):
+            return False  # random.shuffle(items)
+        return all(gives_the_same(each, self.known) for each in [*given, *_indices(call.func)])
+
+    def _only_binds(self, node: ast.If | ast.Try) -> bool:
+        """Whether a compound statement does nothing but bind: `try: import a ... except ImportError: a = None`."""
+        if isinstance(node, ast.If) and not gives_the_same(node.test, self.known):
+            return False
+        for part in _parts(node):
+            for each in part:
+                if isinstance(each, (ast.If, ast.Try)):
+                    if not self._only_binds(each):
+                        return False
+                elif not isinstance(each, (ast.Pass, ast.Import, ast.ImportFrom)):
+                    names, kind, changes = self._statement(each)
+                    if not names or changes or kind not in ("constant", "definition"):
+                        return False
+        return True
+
+
+PLAIN_TARGET = (ast.Name, ast.Tuple, ast.List, ast.Starred, ast.expr_context)
+
+
+def _indices(target: ast.expr) -> Iterator[ast.expr]:
+    """Give what stands in the brackets of `a[1].b["c"]`."""
+    while isinstance(target, (ast.Attribute, ast.Subscript)):
+        if isinstance(target, ast.Subscript):
+            yield target.slice
+        target = target.value
+
+
+def _names(node: ast.stmt) -> list[str]:
+    return bound(node)
+
+
+def _is_step(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and bool(
+        re.match(r"get_ipython\(\)\.run_cell_magic\('mf_step',", ast.unparse(node)[:60])
     )
-
-
-def _constant_part(node: ast.AST, modules: dict[str, str]) -> bool:
-    if isinstance(node, ast.comprehension):
-        return not node.is_async and all(_is_constant(each, modules) for each in (node.iter, *node.ifs))
-    return isinstance(node, CONSTANT_NODES)
-
-
-def _is_decorator(called: ast.expr, modules: dict[str, str]) -> bool:
-    """Whether what is called is the outcome of such a call: lru_cache(maxsize=None)(slow)."""
-    return isinstance(called, ast.Call) and _is_constant(called, modules)
-
-
-def _called(function: ast.expr, modules: dict[str, str]) -> str:
-    name = _imported(function, modules)
-    return name or (function.id if isinstance(function, ast.Name) else "")
-
-
-def _imported(node: ast.expr, modules: dict[str, str]) -> str:
-    """Give the dotted name of what is reached through an import; "" for anything else."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if isinstance(node, ast.Name) and node.id in modules:
-        return ".".join([modules[node.id], *reversed(parts)])
-    return ""
 
 
 def _parts(node: ast.If | ast.Try) -> Iterator[list[ast.stmt]]:
@@ -283,22 +323,6 @@ def _parts(node: ast.If | ast.Try) -> Iterator[list[ast.stmt]]:
         yield node.finalbody
         for handler in node.handlers:
             yield handler.body
-
-
-def _only_binds(node: ast.If | ast.Try, modules: dict[str, str]) -> bool:
-    """Whether a compound statement does nothing but bind: `try: import a ... except ImportError: a = None`."""
-    if isinstance(node, ast.If) and not _is_constant(node.test, modules):
-        return False
-    for part in _parts(node):
-        for each in part:
-            if isinstance(each, (ast.If, ast.Try)):
-                if not _only_binds(each, modules):
-                    return False
-            elif not isinstance(each, ast.Pass) and not isinstance(each, (ast.Import, ast.ImportFrom)):
-                kinds = [kind for _, kind in _plain(each, modules)]
-                if not kinds or "computed" in kinds:
-                    return False
-    return True
 
 
 def _source(node: ast.stmt, text: str) -> str:
@@ -311,6 +335,9 @@ def _source(node: ast.stmt, text: str) -> str:
     rest = lines[last - 1].encode()[node.end_col_offset or 0 :].strip()
     if before or (rest and not rest.startswith(b"#")):
         return ast.get_source_segment(text, node) or ""
+    inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+    while inside and last < len(lines) and re.match(r"\s+#", lines[last]):  # a comment at its end
+        last += 1
     start = first
     while start and lines[start - 1].startswith("#") and not lines[start - 1].startswith("# %%"):
         start -= 1

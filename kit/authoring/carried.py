@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import ast
+import copy
 import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from kit.authoring.bindings import BUILTINS, Binding
-from kit.authoring.names import Used, attributes, used_by
+from kit.authoring.gathering import Chain, Gathering, History, Use, in_order
+from kit.authoring.names import Used, used_by
+from kit.comparison.equality import equal
 from kit.errors import ArgumentError
 
-__all__ = ["Carried", "Carrier"]
+__all__ = ["Carried", "Carrier", "Use"]
 
 OWN_NAMES = frozenset({"FlowSpec", "step"})
 
@@ -26,12 +28,14 @@ class Carried:
         code: Constants, functions and classes.
         parameters: Parameters, for the class.
         futures: Names imported from __future__.
+        notes: What there is to say of it.
     """
 
     imports: tuple[str, ...]
     code: tuple[str, ...]
     parameters: tuple[str, ...]
     futures: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -39,7 +43,7 @@ class Carrier:
     """Gathers what steps use of a notebook.
 
     Args:
-        found: What the notebook's cells bind, in order.
+        found: What the notebook's cells bind and change, in order.
         modules: Names of modules that are there without an import of the notebook's: the project's `common`.
         live: The notebook's names, where it is running; None where its cells are only read.
     """
@@ -47,67 +51,49 @@ class Carrier:
     found: list[Binding]
     modules: Iterable[str] = ()
     live: Mapping[str, Any] | None = None
-    _by_name: dict[str, list[Binding]] = field(default_factory=dict)
+    history: History = field(init=False)
 
     def __post_init__(self) -> None:
-        for binding in self.found:
-            for name in binding.names:
-                self._by_name.setdefault(name, []).append(binding)
+        self.history = History(self.found)
 
-    def carry(self, steps: Iterable[tuple[str, str, Used]]) -> Carried:
+    def carry(self, steps: Iterable[Use]) -> Carried:
         """Gather what steps use, and what that uses in turn.
 
         Args:
-            steps: For each step its name, its source, and the names that it uses.
+            steps: The steps.
 
         Raises:
             ArgumentError: A name cannot be carried; all of them are named.
         """
-        taken: dict[int, Binding] = {}
-        imports: dict[str, Binding | str] = {}
-        refused: dict[str, tuple[str, str]] = {}
         parameters = self._parameters()
-        pending = list(steps)
-        pending += [
-            (f"The Parameter {each.names[0]}", each.source, self._less(used_by(each.source), each))
-            for each in parameters
-        ]
-        dotted: set[str] = set()
-        while pending:
-            who, source, used = pending.pop(0)
-            dotted |= attributes(source)
-            for name in sorted(used.names):
-                found = self._find(name)
-                if found is None and name in BUILTINS:
-                    continue
-                said = self._refusal(who, name, found)
-                if said is not None:
-                    refused.setdefault(name, said)
-                    continue
-                if isinstance(found, str) or (found is not None and found.kind == "import"):
-                    imports[name] = found
-                elif found is not None and found.order not in taken:
-                    taken[found.order] = found
-                    own = self._less(used_by(found.source), found)
-                    pending.append((f"{found.names[0]} ({found.where})", found.source, own))
+        gathering = Gathering(self.history, self.live is not None)
+        gathering.walk(list(steps), parameters)
+        refused: list[tuple[str, str]] = []
+        imports = dict(gathering.imports)
+        for name, (who, chain) in gathering.looked.items():
+            found: Chain | str | None = chain or self._import(name)
+            said = gathering.quarrels.get(name) or self._refusal(who, name, found, gathering.is_latest(name))
+            refused += [said] if said else []
+            if isinstance(found, str):
+                imports[name] = found
         if refused:
-            raise _refused(list(refused.values()))
-        texts = [text for name, each in imports.items() for text in self._imports(name, each, dotted)]
-        places = {each.order: min(self._by_name[name][0].order for name in each.names) for each in taken.values()}
-        code = tuple(each.source for each in _in_order(taken, places))
-        return Carried(tuple(texts), code, tuple(each.source for each in parameters), tuple(self._futures()))
+            raise _refused(refused)
+        texts = [text for name, each in imports.items() for text in self._imports(name, each, gathering.dotted)]
+        code = tuple(each.source for each in in_order(gathering.taken, self.history))
+        sources = tuple(each.source for each in parameters)
+        return Carried(tuple(texts), code, sources, tuple(self._futures()), tuple(gathering.notes))
 
     def lacking(self, who: str, used: Used) -> list[str]:
         """Say of each name that a step uses and a flow file cannot have why that is so."""
         try:
-            self.carry([(who, "", used)])
+            self.carry([Use(who, "", used)])
         except ArgumentError as error:
             return [error.message, *error.details.splitlines()]
         return []
 
     def has(self, name: str) -> bool:
         """Whether the notebook binds a name."""
-        return name in self._by_name or name in self.modules
+        return name in self.history.by_name or name in self.modules
 
     def parameter_names(self) -> list[str]:
         """Name the Parameters of the notebook, as steps see them."""
@@ -116,15 +102,12 @@ class Carrier:
     # ------------------------------------------------------------------ one name
 
     def _parameters(self) -> list[Binding]:
-        last = {each[-1].order: each[-1] for each in self._by_name.values() if each[-1].kind == "parameter"}
+        last = {each[-1].order: each[-1] for each in self.history.by_name.values() if each[-1].kind == "parameter"}
         there = [each for each in last.values() if self.live is None or all(name in self.live for name in each.names)]
         return sorted(there, key=lambda each: each.order)
 
-    def _find(self, name: str) -> Binding | str | None:
-        """Find what binds a name: a binding, the text of an import, or nothing."""
-        known = self._by_name.get(name)
-        if known:
-            return known[-1]
+    def _import(self, name: str) -> str | None:
+        """Find what binds a name that no statement of the notebook names: the text of an import, or nothing."""
         if name in self.modules:
             return f"import {name}"
         if name == "display":
@@ -144,10 +127,12 @@ class Carrier:
         except ImportError:  # not installed here: where there is no other star, it comes from this one
             return len({each.module for each in self.found if each.module}) == 1
 
-    def _refusal(self, who: str, name: str, found: Binding | str | None) -> tuple[str, str] | None:
+    def _refusal(self, who: str, name: str, found: Chain | str | None, latest: bool) -> tuple[str, str] | None:
         """Say why a name cannot be carried, and what to do."""
         mend = f"Make {name} an artifact (self.{name} = ... in a step), a Parameter, or a constant made of literals."
-        if name in OWN_NAMES and not (isinstance(found, Binding) and "metaflow" in found.source):
+        if found is None and name in BUILTINS:
+            return None
+        if name in OWN_NAMES and not (isinstance(found, Chain) and "metaflow" in found.base.source):
             return f"{who} uses {name}, which is Metaflow's own name in a flow file.", f"Rename {name} in the notebook."
         if name.startswith("__") and not name.endswith("__"):
             return (
@@ -164,32 +149,41 @@ class Carrier:
             return f"{who} uses {name}, which is defined nowhere.", f"Define {name} in a cell, or mend its name."
         if isinstance(found, str):
             return None
-        if self.live is not None and name not in self.live:
-            return f"{who} uses {name}, which {found.cell} defined and which is gone.", f"Define {name} again."
-        if found.kind == "parameter":
+        base = found.base
+        away = latest and self.live is not None and name not in self.live and not base.source.startswith("if ")
+        if base.kind == "gone" or away:
+            how = "deleted" if base.kind == "gone" else "defined and which is gone"
+            return f"{who} uses {name}, which {base.cell} {how}.", f"Define {name} again."
+        if base.kind == "parameter":
             return f"{who} uses {name}, which is a Parameter.", f"Write self.{name}."
-        if found.kind == "computed":
-            return f"{who} uses {name}, which is computed in {found.where}.", mend
-        if found.kind == "constant" and self._has_changed(name, found):
-            return f"{who} uses {name}, which is not any more what {found.where} made it.", mend
+        if base.kind == "computed":
+            return f"{who} uses {name}, which is computed in {base.where}.", mend
+        change = next((each for each in found.changes if each.kind == "computed" and base.kind != "import"), None)
+        if change is not None:
+            return (
+                f"{who} uses {name}, which is not any more what {base.where} made it: {change.where} changes it.",
+                mend,
+            )
+        if base.kind == "constant" and latest and self._has_changed(name, found):
+            return f"{who} uses {name}, which is not any more what {base.where} made it.", mend
         return None
 
-    def _has_changed(self, name: str, found: Binding) -> bool:
-        if self.live is None:
+    def _has_changed(self, name: str, found: Chain) -> bool:
+        """Whether a running notebook has another value than the statements give: changed where none shows it."""
+        if self.live is None or not _is_plain(self.live[name]):
             return False
         try:
-            node = ast.parse(found.source).body[0]
-            if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None or len(found.names) > 1:
+            statements = [found.base, *found.changes]
+            if any({*each.changes, *each.names} - {*found.base.names, name} for each in statements):
                 return False
-            value = ast.literal_eval(node.value)
-            return type(value) is type(self.live[name]) and bool(value != self.live[name])
-        except Exception:  # no literal, or a value whose comparison raises
+            used = {each for one in statements for each in used_by(one.source).names}
+            given = {each: self.live[each] for each in used if each in self.live and each != name}
+            own = {each: copy.deepcopy(value) if _is_plain(value) else value for each, value in given.items()}
+            for each in statements:
+                exec(each.source, own)  # noqa: S102  # constants of the notebook's own
+            return not equal(own[name], self.live[name])
+        except Exception:  # a value whose making or comparison raises
             return False
-
-    def _less(self, used: Used, binding: Binding) -> Used:
-        """Leave out what a statement binds itself."""
-        own = frozenset(binding.names)
-        return Used(used.names - own, used.at_once - own)
 
     def _imports(self, name: str, found: Binding | str, dotted: set[str]) -> list[str]:
         """Give the imports that bind a name: of `import a.b` and `import a.c`, those whose parts are used."""
@@ -197,7 +191,7 @@ class Carrier:
             return [found]
         if found.source.startswith("from ") or " as " in found.source:
             return [found.source]
-        known = dict.fromkeys(each.source for each in self._by_name[name] if each.kind == "import")
+        known = dict.fromkeys(each.source for each in self.history.by_name[name] if each.kind == "import")
         mine = [text for text in known if text.startswith("import ") and " as " not in text]
         deep = [text for text in mine if "." in text]
         used = [text for text in deep if any(f"{each}.".startswith(f"{text[7:]}.") for each in dotted)]
@@ -208,22 +202,15 @@ class Carrier:
         return list(dict.fromkeys(text.rpartition(" ")[2] for text in texts))
 
 
-def _in_order(taken: Mapping[int, Binding], places: Mapping[int, int]) -> list[Binding]:
-    """Put statements where their names first stood in the notebook, but each after those that it needs when it runs."""
-    by_name = {name: each for each in taken.values() for name in each.names}
-    ordered: list[Binding] = []
-
-    def visit(binding: Binding, way: tuple[int, ...]) -> None:
-        if binding in ordered or binding.order in way:
-            return
-        for name in sorted(used_by(binding.source).at_once):
-            if name in by_name:
-                visit(by_name[name], (*way, binding.order))
-        ordered.append(binding)
-
-    for order in sorted(taken, key=lambda order: (places[order], order)):
-        visit(taken[order], ())
-    return ordered
+def _is_plain(value: Any, depth: int = 0) -> bool:
+    """Whether a value can be made and compared again: numbers, texts, and collections of them."""
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return depth < 9 and len(value) < 10_000 and all(_is_plain(each, depth + 1) for each in value)
+    if isinstance(value, dict):
+        return (
+            depth < 9 and len(value) < 10_000 and all(_is_plain(each, depth + 1) for each in [*value, *value.values()])
+        )
+    return value is None or isinstance(value, (bool, int, float, complex, str, bytes))
 
 
 def _refused(found: list[tuple[str, str]]) -> ArgumentError:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kit.authoring.carried import Carrier
+from kit.authoring.placing import (
+    far_files,
+    long_steps,
+    refuse_far_modules,
+    refuse_others,
+    refuse_shadow,
+    remember,
+)
 from kit.authoring.shape import Shape
 from kit.authoring.writer import format_source, write_flow
 from kit.errors import ArgumentError
@@ -21,7 +26,7 @@ from kit.views.page import Cell, Page
 
 __all__ = ["Exported", "draft", "export", "flow_name", "module_name"]
 
-RECORD = "exports.json"  # what kit wrote last, by path: a file that is still so may be written again
+DOC_LENGTH = 76
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,7 +63,14 @@ def module_name(flow: str) -> str:
 
 
 def export(
-    project: Project, name: str, shape: Shape, carrier: Carrier, target: Path, force: bool = False, doc: str = ""
+    project: Project,
+    name: str,
+    shape: Shape,
+    carrier: Carrier,
+    target: Path,
+    force: bool = False,
+    doc: str = "",
+    folder: Path | None = None,
 ) -> Exported:
     """Write a flow file that a person would have written.
 
@@ -70,26 +82,31 @@ def export(
         target: The file.
         force: Whether a file that is there may be overwritten.
         doc: What the file says of itself.
+        folder: The notebook's folder; else the one that we are in.
 
     Raises:
         ArgumentError: Steps are missing, a step uses what only the notebook has, or the file is another one's.
     """
     if target.suffix != ".py":
         raise ArgumentError(f"{target.name} is no Python file.", f"Name it {target.stem}.py.")
+    if target.is_dir():
+        raise ArgumentError(f"{project.relative(target)} is a folder.", "Name the file in it.")
     whole = shape.whole()
-    text = write_flow(name, whole, carrier, doc or _doc(name, whole), _local(project))
-    _refuse_shadow(target, text)
-    written = format_source(text, target, project.root)
-    shown = project.relative(target)
+    made = write_flow(name, whole, carrier, doc or _doc(name, whole), _local(project))
+    refuse_shadow(target, made.text)
+    refuse_far_modules(target, made.text, folder or Path.cwd())
+    written = format_source(made.text, target, project.root)
     if not force:
-        _refuse_others(project, name, target, written.text, shown)
+        refuse_others(project, name, target, written.text)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(written.text, encoding="utf-8")
-    _remember(project, target, written.text)
-    notes = list(written.notes)
+    remember(project, target, written.text)
+    shown = project.relative(target)
+    notes = [*made.notes, *far_files(made.text, folder or Path.cwd(), project.root)]
+    notes += long_steps({each.name: each.body for each in whole.steps.values()}, project)
     if project.flows_folder not in target.resolve().parents:
         notes.append(f"{shown} is not in {project.relative(project.flows_folder)}, where kit looks for flows.")
-    return Exported(target, name, shown, tuple(notes))
+    return Exported(target, name, shown, (*notes, *written.notes))
 
 
 def draft(project: Project, name: str, shape: Shape, carrier: Carrier) -> FlowInfo:
@@ -105,7 +122,7 @@ def draft(project: Project, name: str, shape: Shape, carrier: Carrier) -> FlowIn
         ArgumentError: Steps are missing, or a step uses what only the notebook has.
     """
     whole = shape.whole()
-    text = write_flow(name, whole, carrier, "", _local(project))
+    text = write_flow(name, whole, carrier, "", _local(project)).text
     file = own_folder(project.root) / "flows" / f"{module_name(name)}.py"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
@@ -113,51 +130,11 @@ def draft(project: Project, name: str, shape: Shape, carrier: Carrier) -> FlowIn
 
 
 def _doc(name: str, shape: Shape) -> str:
-    return f"{name}: {', '.join(shape.steps)}."
+    said = f"{name}: {', '.join(shape.steps)}."
+    return said if len(said) <= DOC_LENGTH else f"{name}: {len(shape.steps)} steps, from start to end."
 
 
 def _local(project: Project) -> list[str]:
     folder = project.flows_folder
     packages = [path.name for path in folder.iterdir() if path.is_dir() and path.name.isidentifier()]
     return [*(path.stem for path in folder.glob("*.py")), *packages]
-
-
-def _refuse_shadow(target: Path, text: str) -> None:
-    """Refuse a name under which the file would stand in the way of a module: its folder comes first on sys.path."""
-    imported = {match[1] for match in re.finditer(r"(?m)^(?:import|from) (\w+)", text)}
-    if target.stem in imported | {"metaflow", "kit", "common"} or target.stem in sys.stdlib_module_names:
-        raise ArgumentError(
-            f"{target.name} would be imported in place of the module {target.stem}.",
-            f"Name it otherwise: {target.stem}_flow.py.",
-        )
-
-
-def _refuse_others(project: Project, name: str, target: Path, text: str, shown: str) -> None:
-    there = target.read_text(encoding="utf-8", errors="replace") if target.is_file() else None
-    if target.exists() and there != text and _record(project).get(shown) != _digest(there or ""):
-        raise ArgumentError(
-            f"{shown} is there already, and is not what was exported last.", "Name another file, or say --force."
-        )
-    known = project.scan().flows.get(name)
-    if known is not None and Path(known.file).resolve() != target.resolve():
-        raise ArgumentError(
-            f"{project.relative(known.file)} defines {name} already.", "Name this one otherwise: %mf_flow --name."
-        )
-
-
-def _record(project: Project) -> dict[str, str]:
-    try:
-        found = json.loads((project.root / ".kit" / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _remember(project: Project, target: Path, text: str) -> None:
-    known = {**_record(project), project.relative(target): _digest(text)}
-    path = own_folder(project.root) / RECORD
-    path.write_text(json.dumps(known, indent=1, sort_keys=True), encoding="utf-8")
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()

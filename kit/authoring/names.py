@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import symtable
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kit.source import indented
 
@@ -21,12 +23,15 @@ class Used:
     Args:
         names: All that the code reads, or declares with `global`.
         at_once: Those among them that are read when the statement itself runs: decorators, bases, defaults.
+        quoted: Names in annotations that are strings.
     """
 
     names: frozenset[str]
     at_once: frozenset[str] = frozenset()
+    quoted: frozenset[str] = frozenset()
 
 
+@lru_cache(maxsize=4096)
 def used_by(source: str) -> Used:
     """Name what statements of a module take from it; what they bind themselves does not count where only they use it.
 
@@ -39,7 +44,7 @@ def used_by(source: str) -> Used:
     for child in table.get_children():
         _read(child, symbols if _runs_at_once(child) else later, symbols, later)
     symbols |= _class_names(source)
-    return Used(frozenset(symbols | later), frozenset(symbols))
+    return Used(frozenset(symbols | later), frozenset(symbols), _quoted(source))
 
 
 def used_by_body(body: str, arguments: str = "self") -> Used:
@@ -54,15 +59,22 @@ def used_by_body(body: str, arguments: str = "self") -> Used:
     for child in table.get_children():
         if child.get_name() == "step":
             _read(child, names, names, names)
-    return Used(frozenset(names | _class_names(body)))
+    return Used(frozenset(names | _class_names(body)), quoted=_quoted(body))
 
 
 def _read(table: symtable.SymbolTable, own: set[str], at_once: set[str], later: set[str]) -> None:
     """Gather the globals of a scope and of those inside it."""
-    own |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global()}
+    own |= {symbol.get_name() for symbol in table.get_symbols() if _is_global(symbol)}
     for child in table.get_children():
         inside = own if _runs_at_once(child) else later
         _read(child, inside, at_once, later)
+
+
+def _is_global(symbol: symtable.Symbol) -> bool:
+    if symbol.is_declared_global():
+        return True  # what a function called "top" binds itself is global too, says symtable
+    own = symbol.is_assigned() or symbol.is_parameter() or symbol.is_imported()
+    return symbol.is_global() and not own
 
 
 def _runs_at_once(table: symtable.SymbolTable) -> bool:
@@ -84,6 +96,18 @@ def _class_names(source: str) -> set[str]:
                     found |= (loads & stored) - bound
                     bound |= stored
     return found
+
+
+def _quoted(source: str) -> frozenset[str]:
+    """Name what annotations say in strings: `df: "pd.DataFrame"`."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        for each in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+            for text in ast.walk(each) if each is not None else ():
+                if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                    with suppress(SyntaxError, ValueError):
+                        found |= {one.id for one in ast.walk(ast.parse(text.value)) if isinstance(one, ast.Name)}
+    return frozenset(found)
 
 
 def attributes(source: str) -> set[str]:

@@ -207,6 +207,12 @@ def _splits(shape: Shape) -> dict[str, tuple[str, ...]]:
                     "Name the last step of each branch: --after a,b.",
                 )
             found[name] = next(iter(around))[:-1]
+        splits = [each for each in before if shape.is_join(each) and (cell.foreach or len(shape.after(each)) > 1)]
+        if splits:
+            raise ArgumentError(
+                f"{splits[0]} is a join, so {name} cannot begin a split right after it: Metaflow wants a step between.",
+                f"Write one: %%mf_step between --after {splits[0]}, then let {name} come after it.",
+            )
         if cell.foreach and len(shape.after(before[0])) > 1:
             others = ", ".join(each for each in shape.after(before[0]) if each != name)
             raise ArgumentError(

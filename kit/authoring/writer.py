@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit.authoring.carried import Carrier
+from kit.authoring.carried import Carrier, Use
 from kit.authoring.decorated import decorator_names, decorator_text
 from kit.authoring.names import used_by_body
 from kit.authoring.shape import Shape
@@ -37,7 +37,7 @@ class Written:
     notes: tuple[str, ...] = ()
 
 
-def write_flow(name: str, shape: Shape, carrier: Carrier, doc: str, local: Iterable[str] = ()) -> str:
+def write_flow(name: str, shape: Shape, carrier: Carrier, doc: str, local: Iterable[str] = ()) -> Written:
     """Write a flow file.
 
     Args:
@@ -55,7 +55,10 @@ def write_flow(name: str, shape: Shape, carrier: Carrier, doc: str, local: Itera
     if any(ast.get_docstring(ast.parse(body)) for body in bodies.values()):  # then those that kit adds have one too
         added = [each.name for each in shape.steps.values() if not each.cell]
         bodies |= {step: f'"""{step.capitalize()} the flow."""\n{bodies[step]}' for step in added}
-    uses = [(step, body, used_by_body(body, _arguments(shape, step))) for step, body in bodies.items()]
+    uses = [
+        Use(step, body, used_by_body(body, _arguments(shape, step)), shape.steps[step].cell)
+        for step, body in bodies.items()
+    ]
     carried = carrier.carry(uses)
     if any(_binds(source, name) for source in carried.code):
         raise ArgumentError(f"{name} is a name of the notebook's too.", "Name the flow otherwise: %mf_flow --name.")
@@ -73,7 +76,7 @@ def write_flow(name: str, shape: Shape, carrier: Carrier, doc: str, local: Itera
     ]
     parts.append(f'if __name__ == "__main__":\n    {name}()')
     head, tail = [part for part in parts[:-3] if part], [part for part in parts[-3:] if part]
-    return "\n\n".join(head) + "\n\n\n" + "\n\n\n".join(tail) + "\n"
+    return Written("\n\n".join(head) + "\n\n\n" + "\n\n\n".join(tail) + "\n", carried.notes)
 
 
 def step_body(shape: Shape, step: StepCell, known: Iterable[str]) -> str:
