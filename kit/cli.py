@@ -149,12 +149,13 @@ def export(notebook: Path, file: Path | None, name: str | None, force: bool) -> 
 
     FILE is the notebook's name in the flows' folder by default.
     """
-    from kit.authoring.export import export, flow_name
+    from kit.authoring.export import export, flow_name, module_name
     from kit.notebook_cells import read_flow
 
     project = find_project(_start((str(notebook),)))
     found = read_flow(notebook, project)
-    target = (file or project.flows_folder / f"{notebook.stem}.py").absolute()
+    stem = notebook.stem if notebook.stem.isidentifier() else module_name(notebook.stem)
+    target = (file or project.flows_folder / f"{stem}.py").absolute()
     chosen = name or found.name or flow_name(target)
     click.echo(
         repr(export(project, chosen, found.shape, found.carrier, target, force, found.doc, notebook.absolute().parent))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from IPython.core.inputtransformer2 import TransformerManager
 
@@ -16,7 +18,7 @@ from kit.authoring.bindings import Cell, bindings
 from kit.authoring.carried import Carrier
 from kit.authoring.shape import Shape, shape_of
 from kit.authoring.stepcell import StepCell, refuse_body
-from kit.errors import NotebookError
+from kit.errors import ArgumentError, NotebookError
 from kit.magic_base import parsed
 from kit.project import Project
 
@@ -58,14 +60,16 @@ def read_flow(notebook: Path, project: Project) -> ReadFlow:
         found.append(cell)
         for magic, line, body in _magics(cell):
             if magic == "mf_step":
-                args = parsed(AuthorMagics.mf_step, words.split(line))
+                args = _arguments(cell, AuthorMagics.mf_step, words.split(line))
                 refuse_own_syntax(args.name, body, _transform())
                 made = step_cell(args, body, cell.label)
                 _refuse_syntax(made)
                 steps[made.name] = made
             elif magic == "mf_flow":
                 given = words.split(line)
-                args = parsed(AuthorMagics.mf_flow, given[: given.index("--run")] if "--run" in given else given)
+                args = _arguments(
+                    cell, AuthorMagics.mf_flow, given[: given.index("--run")] if "--run" in given else given
+                )
                 if args.clear:
                     name, steps = "", {}
                 name = args.name or name
@@ -76,6 +80,13 @@ def read_flow(notebook: Path, project: Project) -> ReadFlow:
         refuse_body(step, steps)
     common = [path.stem for path in project.flows_folder.glob("common.py")]
     return ReadFlow(name, _heading(texts), shape_of(steps.values()), Carrier(bindings(found), common))
+
+
+def _arguments(cell: Cell, magic: Callable[..., Any], given: list[str]) -> argparse.Namespace:
+    try:
+        return parsed(magic, given)
+    except ArgumentError as error:
+        raise ArgumentError(f"{cell.label}: {error.message}", error.hint) from None
 
 
 def _cells(notebook: Path) -> list[tuple[str, str]]:

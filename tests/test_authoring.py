@@ -209,7 +209,11 @@ SHAPES = (
     "depths = Parameter('depths', type=JSONType, default='[1, 2]')\nscale = Parameter('scale', default=2)",
     "@dataclass\nclass Model:\n    weight: int\n    def apply(self, x):\n        return helped(x) * self.weight",
     "def helped(x):\n    return common.double(x)",
-    "%%mf_step load\nself.rows = [1, 2, 3]",
+    "import numpy as np\nnp.seterr(all='ignore')\nGRID = np.arange(2)\nHEAVY = Model(7)",
+    "CONFIG = {'rate': 1}\nTOOLS = {}",
+    "CONFIG['rate'] = 3\ndef tool(f):\n    TOOLS[f.__name__] = f\n    return f",
+    "@tool\ndef plus(x):\n    return x + CONFIG['rate'] + HEAVY.weight",
+    "%%mf_step load\nself.rows = [1, 2, 3]\nself.used = {name: f(1) for name, f in TOOLS.items()}, GRID.tolist()",
     "%%mf_step deep --foreach depths\nself.depth = self.input",
     "%%mf_step each --foreach self.rows[:2]\nself.model = Model(self.depth * self.scale)\n"
     "self.y = self.model.apply(self.input)",
@@ -220,6 +224,7 @@ SHAPES = (
     "%%mf_step inner --join\nself.all = [i.parts for i in inputs]\nself.merge_artifacts(inputs, include=['rows'])",
     "%%mf_step outer --join\nself.all = [i.all for i in inputs]\nself.merge_artifacts(inputs, include=['rows'])",
     "%%mf_step last\nself.best = Model(len(self.all))",
+    "CONFIG = {'rate': 100}",
 )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kit.authoring.bindings import BUILTINS, Binding
+from kit.authoring.common import Module
 from kit.authoring.gathering import Chain, Gathering, History, Use, in_order
 from kit.authoring.names import Used, used_by
 from kit.comparison.equality import equal
@@ -46,11 +47,13 @@ class Carrier:
         found: What the notebook's cells bind and change, in order.
         modules: Names of modules that are there without an import of the notebook's: the project's `common`.
         live: The notebook's names, where it is running; None where its cells are only read.
+        common: A module of the project: functions and classes that it has too are imported from it.
     """
 
     found: list[Binding]
     modules: Iterable[str] = ()
     live: Mapping[str, Any] | None = None
+    common: Module | None = None
     history: History = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,8 +69,13 @@ class Carrier:
             ArgumentError: A name cannot be carried; all of them are named.
         """
         parameters = self._parameters()
+        given = list(steps)
         gathering = Gathering(self.history, self.live is not None)
-        gathering.walk(list(steps), parameters)
+        gathering.walk(given, parameters)
+        there = self._in_common(gathering)
+        if there:
+            gathering = Gathering(self.history, self.live is not None, there)
+            gathering.walk(given, parameters)
         refused: list[tuple[str, str]] = []
         imports = dict(gathering.imports)
         for name, (who, chain) in gathering.looked.items():
@@ -98,6 +106,24 @@ class Carrier:
     def parameter_names(self) -> list[str]:
         """Name the Parameters of the notebook, as steps see them."""
         return [name for each in self._parameters() for name in each.names]
+
+    def _in_common(self, gathering: Gathering) -> dict[str, str]:
+        """Give the imports of the functions and classes that the project's common.py has just so."""
+        if self.common is None:
+            return {}
+        texts: dict[str, str] = {}
+        for each in gathering.taken.values():
+            texts |= dict.fromkeys(each.names, each.source)
+        changed = {name for each in gathering.taken.values() for name in each.changes}
+        texts |= {name: each.source for name, each in gathering.imports.items() if isinstance(each, Binding)}
+        names = [
+            each.names[0] for each in gathering.taken.values() if each.kind == "definition" and len(each.names) == 1
+        ]
+        return {
+            name: f"from {self.common.name} import {name}"
+            for name in names
+            if name not in changed and self.common.has(name, texts)
+        }
 
     # ------------------------------------------------------------------ one name
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import keyword
 import re
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kit.authoring.carried import Carrier
+from kit.authoring.common import read_module
 from kit.authoring.placing import (
     far_files,
     long_steps,
@@ -51,15 +54,22 @@ class Exported(Displayed):
 
 def flow_name(path: str | Path) -> str:
     """Name a flow after a file: flows/train.py and train_flow.ipynb are TrainFlow."""
-    words = [word for word in re.split(r"[^0-9A-Za-z]+", Path(path).stem) if word]
+    words = [word for word in re.split(r"[^0-9A-Za-z]+", _plain(Path(path).stem)) if word]
     name = "".join(word[0].upper() + word[1:] for word in words)
     name = name if name.endswith("Flow") else f"{name}Flow"
     return name if name[0].isalpha() else f"Flow{name}"
 
 
 def module_name(flow: str) -> str:
-    """Name a file after a flow: TrainFlow is train_flow."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", flow).lower()
+    """Name a file after a flow or a notebook: TrainFlow is train_flow, `1 My notebook` is flow_1_my_notebook."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", _plain(flow)) if flow.isidentifier() else _plain(flow)
+    name = re.sub(r"\W+", "_", words).strip("_").lower()
+    return name if name[:1].isalpha() else f"flow_{name}".rstrip("_")
+
+
+def _plain(text: str) -> str:
+    """Write letters without their accents."""
+    return "".join(each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
 
 
 def export(
@@ -87,11 +97,18 @@ def export(
     Raises:
         ArgumentError: Steps are missing, a step uses what only the notebook has, or the file is another one's.
     """
-    if target.suffix != ".py":
-        raise ArgumentError(f"{target.name} is no Python file.", f"Name it {target.stem}.py.")
     if target.is_dir():
         raise ArgumentError(f"{project.relative(target)} is a folder.", "Name the file in it.")
+    if target.suffix != ".py":
+        raise ArgumentError(f"{target.name} is no Python file.", f"Name it {target.stem}.py.")
+    if not name.isidentifier() or not name.isascii() or keyword.iskeyword(name) or name.startswith("_"):
+        raise ArgumentError(f"{name!r} cannot be the name of a flow.", "Write it as a class's: --name TrainFlow.")
+    if name in ("FlowSpec", "Parameter", "Flow"):
+        raise ArgumentError(f"{name} is a name of Metaflow's own.", "Name the flow otherwise: --name TrainFlow.")
     whole = shape.whole()
+    common = target.parent / "common.py"
+    if common.is_file():
+        carrier = replace(carrier, common=read_module("common", common.read_text(encoding="utf-8", errors="replace")))
     made = write_flow(name, whole, carrier, doc or _doc(name, whole), _local(project))
     refuse_shadow(target, made.text)
     refuse_far_modules(target, made.text, folder or Path.cwd())

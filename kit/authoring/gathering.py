@@ -133,10 +133,12 @@ class Gathering:
     Args:
         history: What the notebook's statements did.
         live: Whether the notebook is running.
+        given: The imports of names that another module of the project has.
     """
 
     history: History
     live: bool = False
+    given: Mapping[str, str] = field(default_factory=dict)
     taken: dict[int, Binding] = field(default_factory=dict)
     imports: dict[str, Binding | str] = field(default_factory=dict)
     dotted: set[str] = field(default_factory=set)
@@ -181,6 +183,9 @@ class Gathering:
             self._users.setdefault(name, []).append(todo.step)
         self.looked.setdefault(name, (todo.use.who, chain))
         if chain is None or not self._agrees(name, chain, todo.use.who, bool(todo.step)) or chain.is_work():
+            return []
+        if name in self.given:
+            self.imports[name] = self.given[name]
             return []
         if chain.base.kind != "import":
             return [more for each in (chain.base, *chain.changes) for more in self._take(each, todo)]
@@ -250,7 +255,7 @@ class Gathering:
         seeds = [each for each in self.taken.values() if re.search(r"seed(_all)?\(", _short(each)) and not each.names]
         if seeds:
             said = f"{_short(seeds[0])} ({seeds[0].where})"
-            self._note(f"{said} is carried: each task begins with it, where the notebook goes on from cell to cell.")
+            self._note(f"{said} is carried: each task of a run begins with it, and so with the same numbers.")
         return found
 
     def _refuse_shared(self, use: Use) -> None:
