@@ -75,6 +75,7 @@ class AuthorMagics(MagicBase):
     @argument("--refresh", action="store_true", help="run the steps again that are stale, failed or have not run")
     @argument("--export", metavar="FILE", help="write the flow to a file, named from the project's root")
     @argument("--force", action="store_true", help="overwrite a file that is there")
+    @argument("--common", action="store_true", help="put functions and classes into common.py, for other flows to use")
     @line_magic
     def mf_flow(self, line: str) -> NotebookFlow | Exported | LiveRun:
         """Show the flow that this notebook's steps make; --run runs it for real, with what %mf_run takes behind it."""
@@ -115,7 +116,7 @@ class AuthorMagics(MagicBase):
         project = self.session.project
         target = project.root / args.export
         name = flow_name(target) if flow.name == DEFAULT_NAME else flow.name
-        return export(project, name, flow.shape(), flow.carrier(), target, args.force)
+        return export(project, name, flow.shape(), flow.carrier(), target, args.force, common=args.common)
 
     def _run_for_real(self, flow: NotebookFlow, given: list[str]) -> LiveRun:
         from kit.authoring.export import draft

@@ -144,7 +144,8 @@ def test(
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--name", help="The name of the flow.")
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
-def export(notebook: Path, file: Path | None, name: str | None, force: bool) -> None:
+@click.option("--common", is_flag=True, help="Put functions and classes into common.py, for other flows to use.")
+def export(notebook: Path, file: Path | None, name: str | None, force: bool, common: bool) -> None:
     """Write the flow that the steps of NOTEBOOK make to FILE, without executing the notebook.
 
     FILE is the notebook's name in the flows' folder by default.
@@ -157,9 +158,9 @@ def export(notebook: Path, file: Path | None, name: str | None, force: bool) -> 
     stem = notebook.stem if notebook.stem.isidentifier() else module_name(notebook.stem)
     target = (file or project.flows_folder / f"{stem}.py").absolute()
     chosen = name or found.name or flow_name(target)
-    click.echo(
-        repr(export(project, chosen, found.shape, found.carrier, target, force, found.doc, notebook.absolute().parent))
-    )
+    folder = notebook.absolute().parent
+    done = export(project, chosen, found.shape, found.carrier, target, force, found.doc, folder, common)
+    click.echo(repr(done))
 
 
 @main.group()

@@ -204,3 +204,36 @@ def test_exporting_twice_gives_the_same_file(root: Path, export: Callable[..., R
     before = made(root)
     assert export("N = 1", f"{START}self.x = N").exit_code == 0
     assert made(root) == before
+
+
+def test_functions_go_to_common_where_that_is_asked_for(root: Path, export: Callable[..., Result]) -> None:
+    cells = (
+        "import math\nimport re\nmath.seed(2)\nWIDTH = 3\nSTEP = 4\nSEEN = []\nSEEN.append(WIDTH)",
+        "def padded(x):\n    return re.sub('a', 'b', x.ljust(WIDTH + SEEN[0]))",
+        "def both(x):\n    return padded(x) * other(2)\ndef other(x):\n    return x",
+        f"{START}self.x = both('a') + str(WIDTH), math.pi, STEP",
+    )
+    done = export(*cells, options=("--common",))
+    assert done.exit_code == 0, done.output
+    common, text = (root / "flows" / "common.py").read_text(), made(root)
+    assert "from common import WIDTH, both" in text
+    assert "math.seed(2)\nSTEP = 4" in text, "what is set stays with the steps"
+    assert "def " not in text.partition("class MadeFlow")[0]
+    assert common.startswith("import math\nimport re\nRATE = 2\ndef rated(x):\n"), common
+    assert common.count("def other") == 1, "it is there already, as it is in the notebook"
+    assert "SEEN.append(WIDTH)" in common
+    assert "flows/common.py has SEEN, WIDTH, both, padded now." in done.output
+    assert export(*cells, options=("--common",)).exit_code == 0, "again"
+    assert (root / "flows" / "common.py").read_text() == common
+    assert made(root) == text
+
+
+def test_nothing_of_common_is_overwritten(root: Path, export: Callable[..., Result]) -> None:
+    before = (root / "flows" / "common.py").read_text()
+    done = export("def rated(x):\n    return 0", f"{START}self.x = rated(1)", options=("--common",))
+    assert "code cell 1, line 1 defines rated, and common.py has another rated." in done.output
+    assert (root / "flows" / "common.py").read_text() == before
+    (root / "flows" / "common.py").unlink()
+    done = export("def rated(x):\n    return 0", f"{START}self.x = rated(1)", options=("--common",))
+    assert (root / "flows" / "common.py").read_text() == "def rated(x):\n    return 0\n"
+    assert "from common import rated" in made(root)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kit.authoring.bindings import BUILTINS, Binding
-from kit.authoring.common import Module
+from kit.authoring.common import Module, closure, statements
 from kit.authoring.gathering import Chain, Gathering, History, Use, in_order
 from kit.authoring.names import Used, used_by
 from kit.comparison.equality import equal
 from kit.errors import ArgumentError
 
-__all__ = ["Carried", "Carrier", "Use"]
+__all__ = ["Carried", "Carrier", "Moved", "Use"]
 
 OWN_NAMES = frozenset({"FlowSpec", "step"})
 
@@ -39,6 +39,21 @@ class Carried:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Moved:
+    """What goes into the project's common.py.
+
+    Args:
+        names: The names that it binds.
+        imports: Import statements, each of one name.
+        code: Constants, functions and classes.
+    """
+
+    names: frozenset[str]
+    imports: tuple[str, ...]
+    code: tuple[str, ...]
+
+
 @dataclass
 class Carrier:
     """Gathers what steps use of a notebook.
@@ -48,12 +63,14 @@ class Carrier:
         modules: Names of modules that are there without an import of the notebook's: the project's `common`.
         live: The notebook's names, where it is running; None where its cells are only read.
         common: A module of the project: functions and classes that it has too are imported from it.
+        moved: Names that are imported from it in any case.
     """
 
     found: list[Binding]
     modules: Iterable[str] = ()
     live: Mapping[str, Any] | None = None
     common: Module | None = None
+    moved: frozenset[str] = frozenset()
     history: History = field(init=False)
 
     def __post_init__(self) -> None:
@@ -111,19 +128,42 @@ class Carrier:
         """Give the imports of the functions and classes that the project's common.py has just so."""
         if self.common is None:
             return {}
-        texts: dict[str, str] = {}
-        for each in gathering.taken.values():
-            texts |= dict.fromkeys(each.names, each.source)
-        changed = {name for each in gathering.taken.values() for name in each.changes}
+        texts = statements(gathering.taken[order] for order in sorted(gathering.taken))
         texts |= {name: each.source for name, each in gathering.imports.items() if isinstance(each, Binding)}
-        names = [
-            each.names[0] for each in gathering.taken.values() if each.kind == "definition" and len(each.names) == 1
-        ]
-        return {
-            name: f"from {self.common.name} import {name}"
-            for name in names
-            if name not in changed and self.common.has(name, texts)
-        }
+        names = [name for each in gathering.taken.values() if each.kind == "definition" for name in each.names]
+        there = {one for name in names for one in self.common.has(name, texts)}
+        return {name: f"from {self.common.name} import {name}" for name in sorted({*there, *self.moved})}
+
+    def movable(self, steps: Iterable[Use]) -> Moved:
+        """Gather the functions and classes that steps use and the project's common.py has not, with what these need.
+
+        Args:
+            steps: The steps.
+
+        Raises:
+            ArgumentError: It has another thing of the same name.
+        """
+        given, parameters = list(steps), self._parameters()
+        gathering = Gathering(self.history, self.live is not None)
+        gathering.walk(given, parameters)
+        gathering = Gathering(self.history, self.live is not None, self._in_common(gathering))
+        gathering.walk(given, parameters)
+        moved = closure(gathering.taken.values(), gathering.imports)
+        names = {name: each for each in moved for name in (*each.names, *each.changes)}
+        used = {name for each in moved for name in used_by(each.source).names}
+        there = self.common.statements if self.common is not None else {}
+        for name, each in names.items():
+            if name in there:
+                raise ArgumentError(
+                    f"{each.where} defines {name}, and common.py has another {name}.",
+                    "Rename one of the two, or leave --common out.",
+                )
+        bound = {name: each for name, each in gathering.imports.items() if name in used}
+        imports = [text for name, each in bound.items() for text in self._imports(name, each, gathering.dotted)]
+        imports = [text for text in imports if not text.startswith("from common import ")]
+        code = in_order({each.order: each for each in moved}, self.history)
+        own = frozenset(name for each in moved for name in each.names)
+        return Moved(own, tuple(imports), tuple(each.source for each in code))
 
     # ------------------------------------------------------------------ one name
 

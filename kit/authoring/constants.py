@@ -21,8 +21,8 @@ PURE = frozenset(
     datetime.datetime datetime.time datetime.timedelta
     datetime.datetime.fromisoformat datetime.datetime.strptime datetime.time.fromisoformat
     functools.cache functools.lru_cache functools.partial functools.reduce itertools.accumulate itertools.chain
-    itertools.combinations itertools.permutations itertools.product json.loads logging.getLogger math.ceil math.exp
-    math.floor math.log math.sqrt operator.attrgetter operator.itemgetter operator.methodcaller os.environ.get os.getenv
+    itertools.combinations itertools.permutations itertools.product json.loads logging.getLogger
+    operator.attrgetter operator.itemgetter operator.methodcaller os.environ.get os.getenv
     os.path.basename os.path.dirname os.path.expanduser os.path.join pathlib.Path.home re.compile textwrap.dedent
     typing.cast
     numpy.arange numpy.array numpy.asarray numpy.bool_ numpy.deg2rad numpy.dtype numpy.eye numpy.float32 numpy.float64

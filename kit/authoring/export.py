@@ -20,7 +20,7 @@ from kit.authoring.placing import (
     remember,
 )
 from kit.authoring.shape import Shape
-from kit.authoring.writer import format_source, write_flow
+from kit.authoring.writer import format_source, module_text, uses_of, write_flow
 from kit.errors import ArgumentError
 from kit.model import FlowInfo
 from kit.project import Project, own_folder
@@ -81,6 +81,7 @@ def export(
     force: bool = False,
     doc: str = "",
     folder: Path | None = None,
+    common: bool = False,
 ) -> Exported:
     """Write a flow file that a person would have written.
 
@@ -93,6 +94,7 @@ def export(
         force: Whether a file that is there may be overwritten.
         doc: What the file says of itself.
         folder: The notebook's folder; else the one that we are in.
+        common: Whether functions and classes go to the project's common.py, for other flows to use.
 
     Raises:
         ArgumentError: Steps are missing, a step uses what only the notebook has, or the file is another one's.
@@ -106,9 +108,15 @@ def export(
     if name in ("FlowSpec", "Parameter", "Flow"):
         raise ArgumentError(f"{name} is a name of Metaflow's own.", "Name the flow otherwise: --name TrainFlow.")
     whole = shape.whole()
-    common = target.parent / "common.py"
-    if common.is_file():
-        carrier = replace(carrier, common=read_module("common", common.read_text(encoding="utf-8", errors="replace")))
+    module = target.parent / "common.py"
+    shared = module.read_text(encoding="utf-8", errors="replace") if module.is_file() else ""
+    carrier = replace(carrier, common=read_module("common", shared))
+    added = shared
+    if common:
+        moved = carrier.movable(uses_of(whole, carrier.parameter_names()))
+        if moved.code:
+            added = module_text(moved, shared, _local(project))
+        carrier = replace(carrier, common=read_module("common", added), moved=moved.names)
     made = write_flow(name, whole, carrier, doc or _doc(name, whole), _local(project))
     refuse_shadow(target, made.text)
     refuse_far_modules(target, made.text, folder or Path.cwd())
@@ -116,10 +124,16 @@ def export(
     if not force:
         refuse_others(project, name, target, written.text)
     target.parent.mkdir(parents=True, exist_ok=True)
+    if added != shared:
+        is_formatted = not shared or format_source(shared, module, project.root).text == shared
+        text = format_source(added, module, project.root).text if is_formatted else added
+        module.write_text(text, encoding="utf-8")  # what people wrote stays as it is
     target.write_text(written.text, encoding="utf-8")
     remember(project, target, written.text)
     shown = project.relative(target)
-    notes = [*made.notes, *far_files(made.text, folder or Path.cwd(), project.root)]
+    names = ", ".join(sorted(moved.names)) if added != shared else ""
+    notes = [f"{project.relative(module)} has {names} now."] if names else []
+    notes += [*made.notes, *far_files(made.text, folder or Path.cwd(), project.root)]
     notes += long_steps({each.name: each.body for each in whole.steps.values()}, project)
     if project.flows_folder not in target.resolve().parents:
         notes.append(f"{shown} is not in {project.relative(project.flows_folder)}, where kit looks for flows.")

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit.authoring.carried import Carrier, Use
+from kit.authoring.carried import Carrier, Moved, Use
+from kit.authoring.common import with_added
 from kit.authoring.decorated import decorator_names, decorator_text
 from kit.authoring.names import used_by_body
 from kit.authoring.shape import Shape
@@ -19,7 +20,7 @@ from kit.authoring.stepcell import StepCell, pins
 from kit.errors import ArgumentError
 from kit.source import indented
 
-__all__ = ["Written", "format_source", "step_body", "write_flow"]
+__all__ = ["Written", "format_source", "module_text", "step_body", "uses_of", "write_flow"]
 
 RUFF_SECONDS = 60
 
@@ -51,14 +52,7 @@ def write_flow(name: str, shape: Shape, carrier: Carrier, doc: str, local: Itera
         ArgumentError: A step uses a name that only running the notebook gives.
     """
     known = carrier.parameter_names()
-    bodies = {each.name: step_body(shape, each, known) for each in shape.steps.values()}
-    if any(ast.get_docstring(ast.parse(body)) for body in bodies.values()):  # then those that kit adds have one too
-        added = [each.name for each in shape.steps.values() if not each.cell]
-        bodies |= {step: f'"""{step.capitalize()} the flow."""\n{bodies[step]}' for step in added}
-    uses = [
-        Use(step, body, used_by_body(body, _arguments(shape, step)), shape.steps[step].cell)
-        for step, body in bodies.items()
-    ]
+    bodies, uses = _bodies(shape, known), uses_of(shape, known)
     carried = carrier.carry(uses)
     if any(_binds(source, name) for source in carried.code):
         raise ArgumentError(f"{name} is a name of the notebook's too.", "Name the flow otherwise: %mf_flow --name.")
@@ -70,13 +64,45 @@ def write_flow(name: str, shape: Shape, carrier: Carrier, doc: str, local: Itera
     if carried.futures:
         parts.append(f"from __future__ import {', '.join(sorted(carried.futures))}")
     parts += [
-        _imports(imports, set(local)),
+        sorted_imports(imports, set(local)),
         _code(carried.code),
         _class(name, shape, bodies, carried.parameters, doc, known),
     ]
     parts.append(f'if __name__ == "__main__":\n    {name}()')
     head, tail = [part for part in parts[:-3] if part], [part for part in parts[-3:] if part]
     return Written("\n\n".join(head) + "\n\n\n" + "\n\n\n".join(tail) + "\n", carried.notes)
+
+
+def _bodies(shape: Shape, known: Sequence[str]) -> dict[str, str]:
+    bodies = {each.name: step_body(shape, each, known) for each in shape.steps.values()}
+    if any(ast.get_docstring(ast.parse(body)) for body in bodies.values()):  # then those that kit adds have one too
+        added = [each.name for each in shape.steps.values() if not each.cell]
+        bodies |= {step: f'"""{step.capitalize()} the flow."""\n{bodies[step]}' for step in added}
+    return bodies
+
+
+def uses_of(shape: Shape, known: Sequence[str]) -> list[Use]:
+    """Give what each step uses.
+
+    Args:
+        shape: The flow.
+        known: The names of its Parameters.
+    """
+    return [
+        Use(step, body, used_by_body(body, _arguments(shape, step)), shape.steps[step].cell)
+        for step, body in _bodies(shape, known).items()
+    ]
+
+
+def module_text(moved: Moved, text: str, local: Iterable[str]) -> str:
+    """Add to the text of the project's common.py.
+
+    Args:
+        moved: What is added.
+        text: The text.
+        local: Names of modules that lie beside it.
+    """
+    return with_added(text, sorted_imports(moved.imports, set(local)), _code(moved.code))
 
 
 def step_body(shape: Shape, step: StepCell, known: Iterable[str]) -> str:
@@ -165,7 +191,7 @@ def _gap(source: str) -> int:
     return 2 if re.search(r"(?m)^(if|try)\b", source) else 1
 
 
-def _imports(texts: Iterable[str], local: set[str]) -> str:
+def sorted_imports(texts: Iterable[str], local: set[str]) -> str:
     """Sort imports into the standard library's, installed ones and the project's, with one `from` a module."""
     groups: dict[int, dict[str, list[str]]] = {0: {}, 1: {}, 2: {}}
     for text in dict.fromkeys(texts):
