@@ -77,6 +77,12 @@ def made(root: Path) -> str:
         ),
         ("def top(text, n=3):\n    return [text, n]", "self.x = top('a')", "def top(text, n=3)"),
         ("def f(x):\n    return x\n    # last word", "self.x = f(1)", "return x\n    # last word"),
+        (
+            "import matplotlib\nimport matplotlib.pyplot as plt\nmatplotlib.use('Agg')",
+            "plt.figure()",
+            "matplotlib.use('Agg')",
+        ),
+        ("F = [str.upper, len]", "self.x = F", "F = [str.upper, len]"),
         ("CACHE = {}\ndef f(x):\n    CACHE[x] = 1\nf(3)", "f(1)", "CACHE = {}"),
     ],
 )
@@ -122,6 +128,11 @@ def test_a_step_keeps_the_definition_that_it_ran_with(root: Path, export: Callab
     done = export("def f():\n    return 1", f"{START}self.x = f()", "def f():\n    return 2")
     assert "return 1" in made(root)
     assert "f is as start found it (code cell 1, line 1): code cell 3, line 1 changes it later." in done.output
+
+
+def test_a_refresh_is_as_if_the_steps_had_run_again(root: Path, export: Callable[..., Result]) -> None:
+    export("def f():\n    return 1", f"{START}self.x = f()", "def f():\n    return 2", "flow = %mf_flow --refresh")
+    assert "return 2" in made(root)
 
 
 def test_two_steps_that_ran_with_different_definitions_are_refused(export: Callable[..., Result]) -> None:

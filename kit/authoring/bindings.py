@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from kit.authoring.constants import PARAMETERS, Known, gives_the_same, root_of
@@ -46,7 +47,7 @@ class Binding:
 
     Args:
         names: The names that it binds.
-        kind: Whether a flow file can take it over, and as what: not where it is "computed"; "step" is a step's cell.
+        kind: Whether a flow file can take it over, and as what; "computed" it cannot; a "step" is its cell, or a refresh.
         source: The statement, with the comment right above it; of an import, as the import of that name alone.
         cell: The cell.
         line: Its line in the cell.
@@ -63,6 +64,11 @@ class Binding:
     order: int
     module: str = ""
     changes: tuple[str, ...] = ()
+
+    @property
+    def is_refresh(self) -> bool:
+        """Whether it ran the steps again."""
+        return self.kind == "step" and bool(self.source)
 
     @property
     def where(self) -> str:
@@ -101,6 +107,7 @@ def known_of(found: Iterable[Binding]) -> tuple[Known, dict[str, Effects]]:
     return reader.known, effects_of([node for _, node in trees], reader.known)
 
 
+@lru_cache(maxsize=4096)
 def _body(cell: Cell) -> list[ast.stmt]:
     try:
         with warnings.catch_warnings():
@@ -173,9 +180,11 @@ class _Reader:
                 text = f"from {module} import {alias.name}" + (f" as {alias.asname}" if alias.asname else "")
                 star = name == "*"
                 yield binding([] if star else [name], "import", text, module=module if star else "")
-        elif _is_step(node):
+        elif _magic(node, "run_cell_magic('mf_step',"):
             yield binding([], "step", "")
         else:
+            if _magic(node, "run_line_magic('mf_flow',", "--refresh"):
+                yield binding([], "step", "--refresh")
             names, kind, changes = self._statement(node)
             if names or changes:
                 yield binding(names, kind, changes=[name for name in changes if name not in names])
@@ -310,9 +319,12 @@ def _names(node: ast.stmt) -> list[str]:
     return bound(node)
 
 
-def _is_step(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and bool(
-        re.match(r"get_ipython\(\)\.run_cell_magic\('mf_step',", ast.unparse(node)[:60])
+def _magic(node: ast.stmt, *words: str) -> bool:
+    """Whether a statement is the call of a magic, as IPython writes it."""
+    if not isinstance(node, (ast.Expr, ast.Assign)) or not isinstance(node.value, ast.Call):
+        return False
+    return ast.unparse(node.value.func).startswith("get_ipython()") and all(
+        word in ast.unparse(node.value) for word in words
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from dataclasses import dataclass, field
 
@@ -48,6 +49,7 @@ METHODS = frozenset(
     )
 )
 STATEFUL = ("numpy.random", "random.", "sqlite3", "threading", "queue", "concurrent", "multiprocessing", "tempfile")
+TYPES = frozenset(name for name, each in vars(builtins).items() if isinstance(each, type))
 NODES = (
     *(ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.UnaryOp, ast.BinOp, ast.BoolOp, ast.Compare, ast.IfExp),
     *(ast.Subscript, ast.Slice, ast.Starred, ast.Name, ast.Attribute, ast.JoinedStr, ast.FormattedValue, ast.keyword),
@@ -116,7 +118,7 @@ def _same(value: ast.expr, known: Known) -> bool:
         return all(_same(each, known) for each in [*value.args, *(k.value for k in value.keywords)])
     if isinstance(value, ast.Attribute) and not known.imported(value):
         root = root_of(value)
-        return isinstance(root, ast.Name) and root.id in known.classes | known.made
+        return isinstance(root, ast.Name) and (root.id in known.classes | known.made or root.id in TYPES)
     if not isinstance(value, NODES):
         return False
     parts = [each for each in ast.iter_child_nodes(value) if not isinstance(each, (ast.expr_context, ast.operator))]

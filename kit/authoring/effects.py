@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kit.authoring.constants import METHODS, Known, root_of
 
@@ -130,19 +131,22 @@ def effects_of(trees: Iterable[ast.stmt], known: Known) -> dict[str, Effects]:
             functions.setdefault(each.name, []).extend(making)
     found = {name: Effects() for name in functions}
     for _ in range(len(functions) + 1):
-        before = dict(found)
+        before = {name: way for name, way in found.items() if way != Effects()}
         for name, nodes in functions.items():
             ways = [_of_function(node, known, before) for node in nodes]
             found[name] = Effects(
                 frozenset(each for way in ways for each in way.names),
                 frozenset(each for way in ways for each in way.arguments),
             )
-        if found == before:
+        if before == {name: way for name, way in found.items() if way != Effects()}:
             break
-    return {name: way for name, way in found.items() if way != Effects()}
+    return before
 
 
 def _of_function(node: Function, known: Known, effects: Mapping[str, Effects]) -> Effects:
+    names, may_change = _glance(node)
+    if not may_change and names.isdisjoint(effects) and names.isdisjoint(known.objects):
+        return Effects()
     inside = [each for each in ast.walk(node) if isinstance(each, SCOPES)]
     arguments = [each.arg for each in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
     declared = {name for each in ast.walk(node) if isinstance(each, ast.Global) for name in each.names}
@@ -157,6 +161,26 @@ def _of_function(node: Function, known: Known, effects: Mapping[str, Effects]) -
     touched |= declared & local
     own = {place for index, name in enumerate(arguments) if name in touched for place in (index, name)}
     return Effects(frozenset(touched - (local - declared)), frozenset(own))
+
+
+@lru_cache(maxsize=8192)
+def _glance(node: Function) -> tuple[frozenset[str], bool]:
+    """Give the names in a function, and whether anything in it looks as if it changed something."""
+    names: set[str] = set()
+    may_change = False
+    for each in ast.walk(node):
+        if isinstance(each, ast.Name):
+            names.add(each.id)
+        elif isinstance(each, (ast.Subscript, ast.Attribute)) and not isinstance(each.ctx, ast.Load):
+            may_change = True
+        elif isinstance(each, ast.Call):
+            called = each.func.attr if isinstance(each.func, ast.Attribute) else getattr(each.func, "id", "")
+            may_change |= (
+                called in CHANGING or called in IN_PLACE or any(word.arg == "inplace" for word in each.keywords)
+            )
+        else:
+            may_change |= isinstance(each, (ast.AugAssign, ast.Global))
+    return frozenset(names), may_change
 
 
 def _own(node: ast.AST) -> Iterator[ast.AST]:

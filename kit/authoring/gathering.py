@@ -7,11 +7,12 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from kit.authoring.bindings import BUILTINS, Binding, known_of
-from kit.authoring.effects import changed
+from kit.authoring.constants import Known
+from kit.authoring.effects import Effects, changed
 from kit.authoring.names import Used, attributes, used_by
 
 __all__ = ["Chain", "Gathering", "History", "Use", "in_order"]
@@ -83,6 +84,7 @@ class History:
     by_name: dict[str, list[Binding]] = field(default_factory=dict)
     changes: dict[str, list[Binding]] = field(default_factory=dict)
     times: dict[str, int] = field(default_factory=dict)
+    refreshed: int = -1
 
     def __post_init__(self) -> None:
         for each in self.found:
@@ -92,7 +94,16 @@ class History:
                 self.changes.setdefault(name, []).append(each)
             if each.kind == "step":
                 self.times[each.cell] = each.order
-        self.known, self.effects = known_of(self.found)
+                self.refreshed = max(self.refreshed, each.order if each.is_refresh else -1)
+
+    @cached_property
+    def effects(self) -> tuple[Known, dict[str, Effects]]:
+        """What names are, and what calls of them change."""
+        return known_of(self.found)
+
+    def time(self, cell: str) -> int:
+        """Give the time at which the step of a cell ran last."""
+        return max(self.times[cell], self.refreshed) if cell in self.times else NEVER
 
     def chain(self, name: str, time: int = NEVER) -> Chain | None:
         """Give what a name was at a time; where it was nothing yet, what it is in the end.
@@ -151,7 +162,7 @@ class Gathering:
 
     def walk(self, steps: Sequence[Use], parameters: Iterable[Binding]) -> None:
         """Gather what steps and Parameters use."""
-        times = {use.who: self.history.times.get(use.cell, NEVER) for use in steps}
+        times = {use.who: self.history.time(use.cell) for use in steps}
         todo = [_Todo(use, use.who, times[use.who]) for use in steps]
         for each in parameters:
             used, own = used_by(each.source), frozenset(each.names)
@@ -238,8 +249,9 @@ class Gathering:
         return False
 
     def _settings(self, last: int) -> list[_Todo]:
-        """Find what is set in modules; of those that no code names, seeds, filters of warnings and the environment."""
-        third = any(_root(each) not in OUTSIDE for each in self.imports.values())
+        """Find what is set in packages; of those that no code names, seeds, filters of warnings and the environment."""
+        packages = {_root(each) for each in self.imports.values()}
+        third = not packages <= OUTSIDE
         found: list[_Todo] = []
         for name, changes in self.history.changes.items():
             chain = self.history.chain(name, last)
@@ -249,7 +261,8 @@ class Gathering:
                 far = "environ" in each.source or (
                     third and re.search(r"seed\(|filterwarnings|simplefilter", each.source)
                 )
-                if (far or name in self.imports) and self._is_settable(each):
+                near = name in self.imports or _root(chain.base) in packages - OUTSIDE
+                if (far or near) and self._is_settable(each):
                     self.imports[name] = chain.base
                     found += self._take(each, _Todo(Use("", "", Used(frozenset())), "", last))
         seeds = [each for each in self.taken.values() if re.search(r"seed(_all)?\(", _short(each)) and not each.names]
@@ -260,9 +273,12 @@ class Gathering:
 
     def _refuse_shared(self, use: Use) -> None:
         """Refuse that a step changes what another one reads: tasks are processes of their own."""
-        body = ast.parse(use.source)
-        direct = {name for each in body.body for name in changed(each, self.history.known)}
-        through = {name for each in body.body for name in changed(each, self.history.known, self.history.effects)}
+        if not use.source:
+            return
+        body = ast.parse(use.source).body
+        known, effects = self.history.effects
+        direct = {name for each in body for name in changed(each, known)}
+        through = {name for each in body for name in changed(each, known, effects)}
         for name in sorted(through & use.used.names | (through - direct)):
             if name not in self._agreed or self._agreed[name][0].base.kind in ("import", "definition"):
                 continue
@@ -317,15 +333,18 @@ def in_order(taken: Mapping[int, Binding], history: History) -> list[Binding]:
         for each in taken.values()
     }
     ordered: list[Binding] = []
+    done: set[int] = set()
 
     def visit(binding: Binding, way: tuple[int, ...]) -> None:
-        if binding in ordered or binding.order in way:
+        if binding.order in done or binding.order in way:
             return
         for name in sorted(used_by(binding.source).at_once | {*binding.changes}):
             for each in by_name.get(name, ()):
                 if each.order < binding.order or (name in each.names and name not in binding.changes):
                     visit(each, (*way, binding.order))
-        ordered.append(binding)
+        if binding.order not in done:
+            done.add(binding.order)
+            ordered.append(binding)
 
     for order in sorted(taken, key=lambda order: (places[order], order)):
         visit(taken[order], ())

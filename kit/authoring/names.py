@@ -110,9 +110,10 @@ def _quoted(source: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def attributes(source: str) -> set[str]:
+@lru_cache(maxsize=4096)
+def attributes(source: str) -> frozenset[str]:
     """Give the dotted names that a piece of Python reads: "a.b.c", and so "a.b"."""
-    return {dotted for node in ast.walk(ast.parse(source)) for dotted in _dotted(node)}
+    return frozenset(dotted for node in ast.walk(ast.parse(source)) for dotted in _dotted(node))
 
 
 def _dotted(node: ast.AST) -> Iterator[str]:
