@@ -47,7 +47,7 @@ class Binding:
 
     Args:
         names: The names that it binds.
-        kind: Whether a flow file can take it over, and as what; "computed" it cannot; a "step" is its cell, or a refresh.
+        kind: Whether a flow file can take it over, and as what; "computed" it cannot, and a "step" is one's cell.
         source: The statement, with the comment right above it; of an import, as the import of that name alone.
         cell: The cell.
         line: Its line in the cell.
