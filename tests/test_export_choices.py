@@ -248,3 +248,56 @@ def test_nothing_of_common_is_overwritten(root: Path, export: Callable[..., Resu
     done = export("def rated(x):\n    return 0", f"{START}self.x = rated(1)", options=("--common",))
     assert (root / "flows" / "common.py").read_text() == "def rated(x):\n    return 0\n"
     assert "from common import rated" in made(root)
+
+
+PINNED = """
+import numpy as np
+import pandas as pd
+from packaging.version import Version
+import common
+
+class Box:
+    def area(self, n): return np.square(n)
+
+    @property
+    def side(self):
+        # the comment stays
+        return np.sqrt(2)
+
+def table(n) -> pd.DataFrame:
+    '''Make one.'''
+    return pd.DataFrame({"a": range(n)})
+"""
+
+
+def test_what_not_every_environment_has_is_imported_where_it_is_used(
+    root: Path, export: Callable[..., Result], tmp_path: Path
+) -> None:
+    done = export(
+        PINNED,
+        f"{START}self.a = Box().area(2) + Box().side + common.rated(4)",
+        "%%mf_step pinned --pypi packaging==24.0\nself.same = Version('1') > Version('0')",
+        "%%mf_step last\n# of the table\nself.rows = len(table(2))",
+    )
+    text = made(root)
+    assert done.exit_code == 0, done.output
+    head = text.partition("class Box")[0]
+    assert head.count("import") == 4
+    assert "if TYPE_CHECKING:\n    import pandas as pd\n" in head
+    for part in (
+        "        import numpy as np\n\n        return np.square(n)\n",
+        "        import numpy as np\n\n        # the comment stays\n        return np.sqrt(2)\n",
+        '    """Make one."""\n    import pandas as pd\n\n    return pd.DataFrame',
+        "    def start(self):\n        import common\n\n        self.a",
+        "    def pinned(self):\n        from packaging.version import Version\n\n        self.same",
+    ):
+        assert part in text, part
+
+
+def test_what_the_file_itself_needs_of_a_package_is_said_where_a_step_does_not_pin_it(
+    root: Path, export: Callable[..., Result]
+) -> None:
+    cells = ("import numpy as np\nSIZES = np.arange(3)", f"{START}self.n = SIZES.sum()")
+    said = "The file imports numpy at its top, for SIZES: where the pins of fit do not bring it"
+    assert said in " ".join(export(*cells, "%%mf_step fit --pypi packaging==24.0\npass").output.split())
+    assert said not in " ".join(export(*cells, "%%mf_step fit --pypi NumPy==2.0\npass", name="b").output.split())

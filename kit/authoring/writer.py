@@ -7,13 +7,17 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import packages_distributions
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 from kit.authoring.carried import Carrier, Moved, Use
 from kit.authoring.common import with_added
 from kit.authoring.decorated import decorator_names, decorator_text
+from kit.authoring.deferred import defer
 from kit.authoring.names import used_by_body
 from kit.authoring.shape import Shape
 from kit.authoring.stepcell import StepCell, pins
@@ -54,17 +58,27 @@ def write_flow(name: str, shape: Shape, carrier: Carrier, doc: str, local: Itera
     known = carrier.parameter_names()
     bodies, uses = _bodies(shape, known), uses_of(shape, known)
     carried = carrier.carry(uses)
+    typing: tuple[str, ...] = ()
+    if any(each.pypi for each in shape.steps.values()):
+        used = {each.who: (bodies[each.who], each.used) for each in uses}
+        deferred = defer(carried.imports, carried.code, carried.parameters, used)
+        bodies, typing = dict(deferred.bodies), deferred.typing
+        notes = (*carried.notes, *_unpinned(shape, deferred.needs))
+        carried = replace(carried, imports=deferred.top, code=deferred.code, notes=notes)
     if any(_binds(source, name) for source in carried.code):
         raise ArgumentError(f"{name} is a name of the notebook's too.", "Name the flow otherwise: %mf_flow --name.")
     decorators = {name for each in shape.steps.values() for name in decorator_names(each.decorators)}
     decorators |= {"pypi"} if any(each.pypi for each in shape.steps.values()) else set()
     own = ["FlowSpec", *sorted(decorators), "step"]
     imports = [*(f"from metaflow import {each}" for each in own), *carried.imports]
+    imports += ["from typing import TYPE_CHECKING"] if typing else []
     parts = [f'"""{doc}"""' if doc else ""]
-    if carried.futures:
-        parts.append(f"from __future__ import {', '.join(sorted(carried.futures))}")
+    futures = {*carried.futures, "annotations"} if typing else set(carried.futures)
+    if futures:
+        parts.append(f"from __future__ import {', '.join(sorted(futures))}")
     parts += [
         sorted_imports(imports, set(local)),
+        "if TYPE_CHECKING:\n" + indented(sorted_imports(typing, set(local)), 4) if typing else "",
         _code(carried.code),
         _class(name, shape, bodies, carried.parameters, doc, known),
     ]
@@ -153,6 +167,22 @@ def _class(
             lines.append("        pass")
         lines.append("")
     return "\n".join(lines).rstrip()
+
+
+def _unpinned(shape: Shape, needs: Mapping[str, str]) -> Iterator[str]:
+    """Say which steps pin packages, but not one that the file needs before any step runs."""
+    for module, wanted in needs.items():
+        names = {canonicalize_name(each) for each in packages_distributions().get(module, [module])}
+        without = [
+            step.name
+            for step in shape.steps.values()
+            if step.pypi and not names & {canonicalize_name(each.partition("[")[0]) for each in pins(step.pypi)}
+        ]
+        if without:
+            yield (
+                f"The file imports {module} at its top, for {wanted}: where the pins of {' and '.join(without)} "
+                f"do not bring it, that step does not start (--pypi {sorted(names)[0]}==...)."
+            )
 
 
 def _next(shape: Shape, step: StepCell, known: Sequence[str]) -> str:
