@@ -6,10 +6,8 @@ that runs no code reads those.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from kit import internals
@@ -19,9 +17,10 @@ from kit.model import ArtifactInfo, Pathspec, RunInfo, StepInfo, TaskInfo
 from kit.previews import preview
 from kit.records import plain_value
 from kit.runs import Runs
+from kit.tracebacks import AROUND, first_line, without_metaflow
 from kit.views.details import Failure, Log, ParameterInfo
 
-__all__ = ["RecordedCard", "cards", "failures", "is_metaflows", "logs", "parameters", "previews"]
+__all__ = ["RecordedCard", "cards", "failures", "logs", "parameters", "previews", "printed"]
 
 PLAIN_TYPES = frozenset({"int", "float", "bool", "str", "NoneType", "complex", "bytes", "list", "tuple", "dict", "set"})
 MAX_PREVIEWED = 4096  # bytes of a pickle
@@ -29,8 +28,6 @@ MAX_PREVIEW = 60  # characters
 MAX_TASKS = 3  # of a foreach, whose values are shown
 MAX_FAILURES, MAX_LINES = 3, 12
 MAX_LOGGED_TASKS, MAX_LOG_LINES = 10, 40
-KILLED = "[KILLED BY ORCHESTRATOR]"
-METAFLOWS = re.compile(r"<flow \w+ step .*> failed:$|\s+Internal error$|Task failed\.$")  # around a traceback
 CARDS = "mf.cards"  # the folder of the datastore in which Metaflow keeps them
 
 
@@ -96,35 +93,12 @@ def _failure(runs: Runs, run: RunInfo, task: TaskInfo, most: int) -> Failure:
     said = ""
     traceback = str(getattr(raised, "stacktrace", None) or "")
     if raised is not None:
-        kind = str(getattr(raised, "type", "")).removeprefix("builtins.")
-        said = f"{kind}: {getattr(raised, 'exception', '')}".strip(": \n").replace("\n", " ")
-    printed = _log(runs, run, task, "stderr")
+        said = first_line(f"{getattr(raised, 'type', '')}: {str(getattr(raised, 'exception', '')).strip()}").strip(": ")
+    lines = printed(runs, run, task, "stderr")
     if traceback:  # of the same, printed, Metaflow's echo has taken each * for a mark of its own
-        begin = next((number for number, line in enumerate(printed) if METAFLOWS.match(line)), len(printed))
-        printed = [*printed[:begin], *traceback.splitlines()]
-    lines = _own(printed)
-    return Failure(task.pathspec, said, tuple(lines[-most:]))
-
-
-def _own(lines: Sequence[str]) -> list[str]:
-    """Leave out what a traceback says of Metaflow's own frames, and empty lines."""
-    kept, skipping = [], False
-    for line in lines:
-        if line.startswith("  File "):
-            skipping = is_metaflows(line.partition('"')[2].partition('", line ')[0])
-        elif not line.startswith("    "):
-            skipping = skipping and line == KILLED
-        if not skipping and line.strip() and not METAFLOWS.match(line):
-            kept.append(line)
-    return kept
-
-
-def is_metaflows(file: str) -> bool:
-    """Whether a file of a traceback, of any machine, is Metaflow's; in a container the user's lie in `metaflow` too."""
-    above, folder, below = file.replace("\\", "/").rpartition("/metaflow/")
-    if above.endswith(("site-packages", ".mf_code")):  # of another version, its files may have other names
-        return True
-    return bool(folder) and Path(internals.cli.__file__).parent.joinpath(below).is_file()
+        begin = next((number for number, line in enumerate(lines) if AROUND.match(line)), len(lines))
+        lines = [*lines[:begin], *traceback.splitlines()]
+    return Failure(task.pathspec, said, tuple(without_metaflow(lines)[-most:]))
 
 
 def logs(runs: Runs, run: RunInfo, steps: Iterable[StepInfo]) -> tuple[Log, ...]:
@@ -133,14 +107,22 @@ def logs(runs: Runs, run: RunInfo, steps: Iterable[StepInfo]) -> tuple[Log, ...]
     found = []
     for task in tasks[:MAX_LOGGED_TASKS]:
         for stream in ("stdout", "stderr"):
-            lines = _log(runs, run, task, stream)
+            lines = printed(runs, run, task, stream)
             if lines or len(tasks) == 1:
                 shown = tuple(lines[-MAX_LOG_LINES:])
                 found.append(Log(task.pathspec, stream, shown, len(lines) - len(shown)))
     return tuple(found)
 
 
-def _log(runs: Runs, run: RunInfo, task: TaskInfo, stream: str) -> list[str]:
+def printed(runs: Runs, run: RunInfo, task: TaskInfo, stream: str) -> list[str]:
+    """Read the lines that a task printed; none as long as it runs, or where they cannot be read.
+
+    Args:
+        runs: The project's runs.
+        run: The run.
+        task: The task.
+        stream: "stdout" or "stderr".
+    """
     address = task.pathspec
     nothing: dict[str, Any] = {"objects": {}, "info": {}}  # its artifacts are not needed
     ds = runs.datastore(run.flow, run.store).get_task_datastore(

@@ -35,6 +35,7 @@ __all__ = [
     "load",
     "load_cached",
     "read",
+    "require_started",
 ]
 
 # Named tuples that Metaflow puts into the `__main__` of every process that imports it.
@@ -51,6 +52,7 @@ class LoadedFlow:
         cls: The flow's class.
         digest: The SHA-1 of the file's content.
         text: The file's content.
+        starts: The name of the flow that the file runs as a script; None where it runs none.
     """
 
     info: FlowInfo
@@ -58,6 +60,7 @@ class LoadedFlow:
     cls: type[Any]
     digest: str
     text: str
+    starts: str | None = None
 
     def function(self, step: str) -> FunctionType:
         """Give the function that a step is defined by, below what other decorators have wrapped around it."""
@@ -75,7 +78,15 @@ _loading = threading.RLock()
 
 
 class _FlowStarted(BaseException):
-    """Metaflow's command line was about to take over."""
+    """Metaflow's command line was about to take over.
+
+    Args:
+        flow: The name of the flow that it would run.
+    """
+
+    def __init__(self, flow: str) -> None:
+        super().__init__(flow)
+        self.flow = flow
 
 
 def load(info: FlowInfo) -> LoadedFlow:
@@ -92,14 +103,15 @@ def load(info: FlowInfo) -> LoadedFlow:
     module.__file__ = info.file
     give_main_names(module)
     linecache.checkcache(info.file)
+    starts: str | None = None
     with _loading, warnings.catch_warnings(), as_script(module), _command_line_stopped():
         warnings.simplefilter("ignore")  # Metaflow's own must not become errors where the caller's warnings are
         try:
             code = compile(content, info.file, "exec", dont_inherit=True)
             with internals.parameters.flow_context(None):
                 exec(code, module.__dict__)  # noqa: S102  # the user's own flow file: what `python flow.py` does
-        except _FlowStarted:
-            pass
+        except _FlowStarted as started:
+            starts = started.flow
         except (Exception, SystemExit) as error:
             raise _load_error(info, error) from error
     from metaflow import FlowSpec
@@ -111,7 +123,7 @@ def load(info: FlowInfo) -> LoadedFlow:
         raise FlowFileError(
             f"{info.file} no longer defines {info.name}.", "Give the class its name back, or name another flow."
         )
-    return LoadedFlow(info, module, cls, _digest(content), content.decode("utf-8", "replace"))
+    return LoadedFlow(info, module, cls, _digest(content), content.decode("utf-8", "replace"), starts)
 
 
 def read(info: FlowInfo) -> LoadedFlow:
@@ -136,6 +148,20 @@ def read(info: FlowInfo) -> LoadedFlow:
                 if name is None or name in missing:
                     raise
                 missing.append(name)
+
+
+def require_started(loaded: LoadedFlow) -> None:
+    """Make sure that a flow is the one that its file runs: a run is `python flow.py run`.
+
+    Raises:
+        FlowFileError: The file runs another flow, or none.
+    """
+    name, file = loaded.info.name, Path(loaded.info.file).name
+    if loaded.starts == name:
+        return
+    what = f"runs {loaded.starts}, not {name}" if loaded.starts else f"defines {name} and does not run it"
+    own = f'`if __name__ == "__main__": {name}()` at the end of {"a file of its own" if loaded.starts else file}'
+    raise FlowFileError(f"{file} {what}.", f"Write {own}{f', or run {loaded.starts}' if loaded.starts else ''}.")
 
 
 _cache: dict[tuple[str, str], LoadedFlow] = {}
@@ -190,8 +216,8 @@ def as_script(module: ModuleType) -> Iterator[None]:
 def _command_line_stopped() -> Iterator[None]:
     """Stop where `TrainFlow()` at the end of a flow file would start Metaflow's command line."""
 
-    def stop(*_args: Any, **_kwargs: Any) -> None:
-        raise _FlowStarted
+    def stop(flow: Any, *_args: Any, **_kwargs: Any) -> None:
+        raise _FlowStarted(str(flow.name))
 
     cli = internals.cli
     main, cli.main = cli.main, stop

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -21,11 +20,10 @@ from kit.model import FlowInfo, Pathspec
 from kit.pins import pins, replacements
 from kit.processes import ProcessGroup
 from kit.project import Project, user_environment
-from kit.runlog import TASK_LINE
+from kit.runlog import RunLog
 
 __all__ = ["FinishedRun", "run_flow", "stand_ins"]
 
-OWN_LINE = re.compile(r"Task (is starting|failed|finished successfully)\.|<flow .* failed:")  # Metaflow's words
 MAX_LINES = 60
 STOP_SECONDS = 0.3  # how long a run goes on after `stop` was set
 
@@ -136,12 +134,13 @@ def _output(command: list[str], folder: Path, environ: dict[str, str], stop: thr
 
 
 def _failure(output: str) -> str:
-    """Find what the failing task printed; where no task failed, the end of the output."""
-    lines = output.splitlines()
-    parsed = [TASK_LINE.match(line) for line in lines]
-    failed = [found["path"] for found in parsed if found and found["text"].strip() == "Task failed."]
-    if failed:
-        own = [found["text"] for found in parsed if found and found["path"] == failed[0]]
-        printed = [text for text in own if text.strip() and not OWN_LINE.fullmatch(text.strip())]
-        return "\n".join([f"{failed[0]}:", *printed[-MAX_LINES:]])
-    return "\n".join(lines[-MAX_LINES:])
+    """Find what the failing task printed, and last why it failed; where no task failed, the end of the output."""
+    log = RunLog()
+    for line in output.split("\n"):
+        log.add(line)
+    failed = log.failed()
+    if failed is None:
+        return "\n".join(output.splitlines()[-MAX_LINES:])
+    return "\n".join(
+        [f"{log.run}/{failed.step}/{failed.task}:", *failed.lines, *([] if failed.raised else [failed.why])]
+    )

@@ -32,12 +32,14 @@ class FlowScan:
         broken: Files that do not parse: path to "line N: what is wrong".
         lost: Flow names that stand in files that do not parse: name to path.
         flow_files: The paths of all files that define a flow.
+        doubled: Names that several files define: name to paths, the one that counts first.
     """
 
     flows: dict[str, FlowInfo]
     broken: dict[str, str]
     lost: dict[str, str]
     flow_files: frozenset[str]
+    doubled: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -150,9 +152,11 @@ def _scan(states: tuple[_State, ...]) -> FlowScan:
     classes = _classes(sources)
     flow_classes = _flow_classes(classes)
     flows: dict[str, _Class] = {}
+    files: dict[str, list[str]] = {}
     for cls in flow_classes:
         if _inherited(cls, classes, "steps"):
             flows.setdefault(cls.name, cls)
+            files.setdefault(cls.name, []).append(cls.file)
     reads = {file: _reads(file, state) for file, state in states}
     modules = {Path(file).stem: read for file, read in reads.items()}
     return FlowScan(
@@ -160,6 +164,7 @@ def _scan(states: tuple[_State, ...]) -> FlowScan:
         broken={file: source.error for file, source in sources.items() if source.error},
         lost={name: file for file, source in sources.items() for name in source.lost},
         flow_files=frozenset(cls.file for cls in flow_classes),
+        doubled={name: tuple(paths) for name, paths in files.items() if len(set(paths)) > 1},
     )
 
 

@@ -10,11 +10,9 @@ from typing import Any
 
 from kit.model import ArtifactInfo, TaskInfo
 from kit.records import sha_of
+from kit.views.recorded import RECORDED_CHARACTERS
 
-__all__ = ["RECORDED_CHARACTERS", "matching", "recorded_as", "said"]
-
-RECORDED_CHARACTERS = 30  # of a value, in what Metaflow records (metaflow.flowspec)
-
+__all__ = ["matching", "recorded_as", "said"]
 
 Read = Callable[[ArtifactInfo], Any]
 

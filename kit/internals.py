@@ -86,6 +86,7 @@ MEMBERS: dict[str, tuple[str, ...]] = {
     "DataStoreStorage": ("list_content", "load_bytes", "is_file", "path_join", "full_uri"),
     "FlowDataStore": ("get_task_datastores", "get_task_datastore", "datastore_root"),
     "FlowMutatorMeta": ("_all_registered_decorators", "_do_not_register"),
+    "IncludedFile": ("decode",),
     "LocalMetadataProvider": ("get_object", "compute_info", "metadata_str"),
     "MetaflowTask": ("run_step", "_exec_step_function", "_init_data", "_init_parameters"),
     "StepDecorator": ("extract_args_kwargs_from_decorator_spec", "parse_decorator_spec"),

@@ -2,64 +2,35 @@
 
 from __future__ import annotations
 
-import os
-import re
-import sys
+import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from io import TextIOWrapper
+from typing import Any, BinaryIO, cast
 
-from kit import details, flowfile, internals
+from kit import details
 from kit.artifact_table import ArtifactTable, StepArtifacts
-from kit.errors import FlowFileError, FlowRunError, KitError, NotFoundError, did_you_mean
+from kit.errors import ArgumentError, FlowRunError, KitError, NotFoundError, did_you_mean
 from kit.flowfile import LoadedFlow
-from kit.flowrun import stand_ins
 from kit.model import FlowInfo, Graph, GraphNode, Pathspec, step_type
-from kit.pins import pins, unmet
 from kit.processes import GENTLY, ProcessGroup
-from kit.project import CARD_VARIABLE, Project, store_environment, user_environment
 from kit.resolve import Target
+from kit.runcommand import RunCommand, RunRequest, run_command
 from kit.runlog import RunLog
 from kit.runs import Runs
-from kit.runwords import passed_words
-from kit.testmode import test_mode
 from kit.views import Displayed
 from kit.views.graph import ordered
-from kit.views.running import RunProgress, progress_page
+from kit.views.running import ENDED, RunProgress, progress_page
 
-__all__ = ["LiveRun", "RunRequest", "RunView", "start"]
+__all__ = ["LiveRun", "RunView", "start"]
 
-REMOTE = re.compile(r"^(kubernetes|batch)\b")
-QUICK, SLOW = 0.25, 1.0  # seconds between two looks, in the first half minute and then
+QUICK, SLOW = 0.34, 1.0  # seconds between two looks, in the first half minute and then; the last comes at once
+STREAMS = ("stdout", "stderr")
+MAX_LINES = 1000  # of the logs
 LINGER = 1.0  # seconds for which the output of a run that has ended is waited for: what it left behind may hold it
-ENDED = ("succeeded", "failed", "stopped")
-
-
-@dataclass(frozen=True)
-class RunRequest:
-    """How a flow is to be run.
-
-    Args:
-        words: Parameters and options of Metaflow's, as its command line takes them.
-        test: Whether it runs in test mode.
-        tags: Tags for the run.
-        decorators: Decorators for all steps, such as "retry:times=2" or "kubernetes".
-        environment: Metaflow's environment; "" for the one that fits the flow's pins.
-        resume: The step to resume from; "" for where the run failed; None for a new run.
-        origin: The id of the run that is resumed; None for the latest.
-    """
-
-    words: tuple[str, ...] = ()
-    test: bool = False
-    tags: tuple[str, ...] = ()
-    decorators: tuple[str, ...] = ()
-    environment: str = ""
-    resume: str | None = None
-    origin: str | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -81,21 +52,16 @@ class LiveRun(Displayed):
 
     Args:
         runs: The project's runs.
-        loaded: The flow.
         command: What is executed.
-        notes: What kit did that the user should know.
     """
 
-    def __init__(self, runs: Runs, loaded: LoadedFlow, command: Sequence[str], notes: Sequence[str] = ()) -> None:
-        self.flow, self.notes = loaded.info.name, tuple(notes)
-        self._runs, self._graph = runs, _graph(loaded)
+    def __init__(self, runs: Runs, command: RunCommand) -> None:
+        self.flow, self.notes = command.loaded.info.name, command.notes
+        self._runs, self._graph = runs, _graph(command.loaded)
         self._log, self._lock = RunLog(), threading.Lock()
         self._started, self._ended = time.monotonic(), 0.0
         self._stopped = self._cloned_taken = False
-        project = runs.project
-        environ = {**os.environ, **user_environment(), **_modules_path(project, loaded)}
-        _give_store(environ, project)
-        self._group = ProcessGroup(command, project.root, environ)
+        self._group = ProcessGroup(command.words, runs.project.root, command.environ)
         self._reader = threading.Thread(target=self._read, daemon=True, name=f"kit-{self.flow}")
         self._reader.start()
 
@@ -134,14 +100,38 @@ class LiveRun(Displayed):
             RunProgress(self.flow, self._log.run, status, self.seconds, self._graph, steps, tasks, self.notes)
         )
 
-    def logs(self, step: str | None = None) -> str:
+    def logs(self, step: str | None = None, stream: str | None = None) -> str:
         """Give the last lines that its tasks printed, each behind its step and id.
 
         Args:
             step: Of this step's tasks alone.
+            stream: "stdout" or "stderr" alone: of the tasks that have ended, as the datastore has it.
+
+        Raises:
+            NotFoundError: The flow has no such step.
+            ArgumentError: There is no such stream.
         """
+        steps = [node.name for node in self._graph.nodes]
+        if step is not None and step not in steps:
+            what = f"steps of {self.flow}"
+            raise NotFoundError(f"{self.flow} has no step {step}.", did_you_mean(step, steps, what))
+        if stream not in (None, *STREAMS):
+            raise ArgumentError(f"There is no stream {stream}.", did_you_mean(str(stream), STREAMS, "streams"))
+        if stream is not None:
+            return "\n".join(self._printed(step, stream)[-MAX_LINES:])
         with self._lock:
             return "\n".join(self._log.lines(step) or (() if step else self._log.rest()))
+
+    def _printed(self, step: str | None, stream: str) -> list[str]:
+        if self._log.run is None:
+            return []
+        run = self._runs.run(self.flow, self._log.run)
+        tasks = [task for each in self._runs.steps(run, step) for task in each.tasks if task.status != "running"]
+        return [
+            f"{task.pathspec.step}/{task.pathspec.task}: {line}"
+            for task in tasks
+            for line in details.printed(self._runs, run, task, stream)
+        ]
 
     @property
     def artifacts(self) -> ArtifactTable:
@@ -187,7 +177,7 @@ class LiveRun(Displayed):
 
         Raises:
             FlowRunError: It failed.
-            KeyboardInterrupt: It was interrupted, here or by `stop`.
+            KeyboardInterrupt: It was interrupted here, and its processes have ended.
         """
         __tracebackhide__ = True
         try:
@@ -199,10 +189,8 @@ class LiveRun(Displayed):
         except KeyboardInterrupt:
             self.stop()
             show(self.view())
-            raise
+            raise self._interrupted() from None
         show(self.view())
-        if self.status == "stopped":
-            raise KeyboardInterrupt
         if self.status == "failed":
             raise self.error()
         return self
@@ -218,33 +206,38 @@ class LiveRun(Displayed):
             return FlowRunError(
                 f"{what}: {said.removeprefix('Error: ')}", "What Metaflow said is below.", "\n".join(rest)
             )
-        step, task = failed.task.split("/")
-        pathspec = Pathspec(self.flow, self._log.run, step, task)
-        said, lines = "", failed.lines
+        pathspec = Pathspec(self.flow, self._log.run, failed.step, failed.task)
+        said, lines = failed.raised, failed.lines
         with suppress(KitError, OSError):  # where the store cannot be read, what the run printed says it too
             run = self._runs.run(self.flow, self._log.run)
-            steps = [each for each in self._runs.steps(run, step) if each.tasks]
-            for failure in details.failures(self._runs, run, steps, most=len(lines) + 40):
-                if failure.task == pathspec:
-                    said, lines = failure.exception, failure.lines or lines
-        return FlowRunError(
-            f"{pathspec} failed{f': {said}' if said else ''}.",
-            f"Replay it in the kernel, ready for %debug: %mf_run_step {pathspec}",
-            "\n".join(lines),
-        )
+            steps = self._runs.steps(run, failed.step)
+            own = [replace(step, tasks=tuple(t for t in step.tasks if t.pathspec == pathspec)) for step in steps]
+            for failure in details.failures(self._runs, run, own, most=len(lines) + 40):
+                said, lines = failure.exception or said, failure.lines or lines
+        hint = f"Replay it in the kernel, ready for %debug: %mf_run_step {pathspec}"
+        if failed.crashed:
+            hint = f"A replay would end the kernel too. What it printed: %mf_artifacts {pathspec} --logs"
+        elif not said:
+            hint = f"Did it call exit, or need too much memory? %mf_run_step {pathspec} says where it exits."
+        return FlowRunError(f"{pathspec} failed: {said or failed.why}.", hint, "\n".join(lines))
 
     # ------------------------------------------------------------------ inside
+
+    def _interrupted(self) -> KeyboardInterrupt:
+        """Make an interrupt that IPython shows without frames, as it shows kit's errors."""
+        error = KeyboardInterrupt(f"{self.pathspec or self.flow} was stopped.")
+        error.__dict__["_render_traceback_"] = lambda: [f"KeyboardInterrupt: {error}"]
+        return error
 
     def _page(self) -> Any:
         return self.view()._page()
 
     def _read(self) -> None:
-        output = self._group.process.stdout
-        assert output is not None  # it is a pipe  # noqa: S101
+        output = cast(TextIOWrapper, self._group.process.stdout)
         with output:
-            for line in output:
+            for line in cast(BinaryIO, output.buffer):  # as text, a progress bar's \r would end lines
                 with self._lock:
-                    self._log.add(line)
+                    self._log.add(line.decode("utf-8", "replace"))
 
     def _take_cloned(self) -> None:
         """Read, once, which tasks a resumed run has taken over."""
@@ -263,7 +256,11 @@ class LiveRun(Displayed):
         seconds = QUICK if self.seconds < 30 else SLOW
         if deadline is not None:
             seconds = min(seconds, max(0.0, deadline - time.monotonic()))
-        time.sleep(seconds) if self._reader.is_alive() else self._group.process.wait()
+        if self._reader.is_alive():
+            self._reader.join(seconds)  # its output ends when it does
+            return
+        with suppress(subprocess.TimeoutExpired):
+            self._group.process.wait(seconds)
 
     def _close(self) -> None:
         """Take note, once, that it has ended."""
@@ -285,85 +282,11 @@ def start(runs: Runs, flow: str | FlowInfo, request: RunRequest) -> LiveRun:
         request: How to run it.
 
     Raises:
-        NotFoundError: There is no such flow, or no such run or step to resume.
-        FlowFileError: The flow file does not load.
-        ArgumentError: A word is neither a Parameter of the flow nor an option.
-        FlowRunError: A step pins a package that cannot be had in test mode.
+        KitError: It cannot be run so, as `run_command` says.
     """
-    project = runs.project
-    loaded = flowfile.load(project.flow(flow) if isinstance(flow, str) else flow)
-    name = loaded.info.name
-    mode = test_mode(project, loaded.info) if request.test else None
-    passed = passed_words(name, request.words, _parameters(loaded), _decorator_options(loaded))
-    environment, notes = _environment(loaded, request)
-    command = [sys.executable, "-u", loaded.info.file, "--not-quiet", "--no-pylint", *environment]
-    command += [word for each in request.decorators for word in ("--with", each)]
-    command += [*(mode.options if mode else ()), *passed.before]
-    tags = [word for tag in request.tags for word in ("--tag", tag)]
-    if request.resume is not None:
-        command += ["resume", *_origin(runs, loaded, request), *tags, *passed.after]
-    else:
-        command += ["run", *tags, *(mode.arguments if mode else ()), *passed.after]
-    return LiveRun(runs, loaded, command, notes)
-
-
-def _modules_path(project: Project, loaded: LoadedFlow) -> dict[str, str]:
-    """Let a flow file that is not in the project's flows import what lies there."""
-    folders = [str(project.flows_folder), *filter(None, [os.environ.get("PYTHONPATH")])]
-    own = project.flows_folder in Path(loaded.info.file).parents
-    return {} if own else {"PYTHONPATH": os.pathsep.join(folders)}
-
-
-def _give_store(environ: dict[str, str], project: Project) -> None:
-    """Have a run written to the project's datastore, whichever folder this process is in."""
-    if project.sysroot is not None:
-        return
-    store = project.stores()[0]
-    environ.update(store_environment(store.parent))
-    if store.parent == project.root:  # where it starts: Metaflow then finds the place of its cards by itself
-        store.mkdir(exist_ok=True)
-        del environ[CARD_VARIABLE]
-
-
-def _origin(runs: Runs, loaded: LoadedFlow, request: RunRequest) -> list[str]:
-    name = loaded.info.name
-    run = runs.run(name, request.origin) if request.origin else runs.latest(name)[0]
-    steps = [node.name for node in _graph(loaded).nodes]
-    if request.resume and request.resume not in steps:
-        raise NotFoundError(
-            f"{name} has no step {request.resume}.", did_you_mean(request.resume, steps, f"steps of {name}")
-        )
-    return ["--origin-run-id", run.id, *([request.resume] if request.resume else [])]
-
-
-def _environment(loaded: LoadedFlow, request: RunRequest) -> tuple[list[str], tuple[str, ...]]:
-    """Choose Metaflow's environment: the one that was asked for, else one in which the flow's pins hold."""
-    if request.environment:
-        return ["--environment", request.environment], ()
-    remote = any(REMOTE.match(spec) for spec in request.decorators)
-    if remote or internals.config.DEFAULT_ENVIRONMENT not in (None, "local"):
-        return [], ()
-    if request.test:
-        return stand_ins(loaded)
-    with suppress(FlowFileError):  # pins that depend on a Config which the command line gives
-        found = pins(loaded)
-        if not found:
-            return [], ()
-        if not unmet(found):
-            return ["--environment=unpinned"], ()  # the pins are what this interpreter has
-    return ["--environment=pypi-uv"], ("steps with pins run in environments of their own: --environment=pypi-uv",)
+    return LiveRun(runs, run_command(runs, flow, request))
 
 
 def _graph(loaded: LoadedFlow) -> Graph:
     nodes = (GraphNode(node.name, tuple(node.out_funcs), step_type(node.type)) for node in loaded.cls._graph)
     return Graph(ordered(Graph(tuple(nodes))))
-
-
-def _parameters(loaded: LoadedFlow) -> list[str]:
-    return [parameter.name for _, parameter in loaded.cls._get_parameters()]
-
-
-def _decorator_options(loaded: LoadedFlow) -> dict[str, bool]:
-    groups = loaded.cls._flow_state[internals.FlowStateItems.FLOW_DECORATORS].values()
-    specs = [(name, spec) for group in groups for decorator in group for name, spec in decorator.options.items()]
-    return {name.replace("_", "-"): bool(spec.get("is_flag")) for name, spec in specs}

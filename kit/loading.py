@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import IO, Any
 
-from kit import flowfile
+from kit import flowfile, internals
 from kit.errors import ArtifactError, KitError
 from kit.listing import pickles
 from kit.model import ArtifactInfo, Pathspec
@@ -103,7 +103,10 @@ def _value(
         blob = blobs[info.sha]
         if blob is None:
             raise missing(pathspec, info.name, storage.full_uri(_path(storage, pathspec, info)))
-        return pickle.loads(blob)  # noqa: S301  # loading is what the user asked for
+        value = pickle.loads(blob)  # noqa: S301  # loading is what the user asked for
+        if isinstance(value, internals.IncludedFile):  # what IncludeFile stores is where the content is
+            return value.decode(info.name)
+        return value
     except (KitError, MemoryError):
         raise
     except ModuleNotFoundError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit import offers
 from kit.offers import Find, Offer
-from kit.runwords import AFTER
+from kit.runwords import AFTER, BEFORE
 
 if TYPE_CHECKING:
     from kit.session import Session
@@ -20,6 +20,11 @@ VARIABLE = re.compile(r"\{(\w+)\}|\$(\w+)")
 BEGUN_VARIABLE = re.compile(r"\{(\w*)$")
 STEP_OPTIONS = ("to", "step", "resume")
 PATHSPEC_OPTIONS = ("diff", "flow")
+# Of Metaflow's and kit's own; more can be named.
+KNOWN = {
+    "decorators": ("retry", "catch", "timeout", "resources", "kubernetes", "batch", "card", "environment", "secrets"),
+    "environment": ("pypi-uv", "unpinned", "local", "pypi", "conda"),
+}
 
 Ask = Callable[[Mapping[Hashable, Find]], list[Offer]]
 
@@ -55,7 +60,8 @@ class MagicLine:
         flow = self._session.project.scan().flows.get(self._step) if self._runs else None
         if flow is None:
             return []
-        return [*(Offer(f"--{n}", "Parameter") for n in flow.parameters), *(Offer(f"--{n}", "option") for n in AFTER)]
+        options = (Offer(f"--{name}", "option") for name in (*AFTER, *BEFORE))
+        return [*(Offer(f"--{name}", "Parameter") for name in flow.parameters), *options]
 
     def prepare(self) -> None:
         """Import Metaflow where runs are asked for: once in a kernel, a Tab takes as long as that."""
@@ -79,6 +85,8 @@ class MagicLine:
             return [*_options(self._parser), *self._parameters()]
         if self._name in ("mf_step", "mf_flow"):
             return self._steps_of_the_notebook()
+        if self._runs and option in ("decorators", "environment"):
+            return [Offer(name, "decorator" if option == "decorators" else "environment") for name in KNOWN[option]]
         if BEGUN_VARIABLE.search(word):
             return self._pathspecs_of_the_notebook()
         if option in PATHSPEC_OPTIONS or (option is None and not self._named and not self._installs):

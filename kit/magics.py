@@ -26,8 +26,9 @@ from kit.runwords import own_words
 if TYPE_CHECKING:
     from kit import kernelspecs, pinned
     from kit.debugging import write
-    from kit.liverun import LiveRun, RunRequest
+    from kit.liverun import LiveRun
     from kit.replay import Body, Request, StepInputs
+    from kit.runcommand import RunRequest
 
 __all__ = ["KitMagics"]
 
@@ -203,7 +204,7 @@ class KitMagics(AuthorMagics):
         return run
 
     def _run_request(self, given: list[str], flow: str | FlowInfo | None) -> tuple[argparse.Namespace, RunRequest]:
-        from kit.liverun import RunRequest
+        from kit.runcommand import RunRequest
 
         own, passed = own_words(given, RUN_OPTIONS)
         args = self._parse_words(self.mf_run, own)

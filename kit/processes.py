@@ -7,13 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-__all__ = ["GENTLY", "QUICKLY", "ProcessGroup"]
+from kit import sweep
 
-GUARD = "import os, sys; sys.stdin.read(); os.killpg(int(sys.argv[1]), 9)"  # stdin ends with the one who holds it
+__all__ = ["GENTLY", "QUICKLY", "ProcessGroup"]
 
 # What is sent to the group, and for how long an end is then waited for, in seconds.
 QUICKLY = ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
@@ -34,10 +35,12 @@ class ProcessGroup:
     """
 
     def __init__(self, command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> None:
+        self._mark = uuid.uuid4().hex
+        marks = [*filter(None, [environ.get(sweep.MARK)]), self._mark]  # a group may be within another
         self.process = subprocess.Popen(
             command,
             cwd=folder,
-            env=environ,
+            env={**environ, sweep.MARK: ":".join(marks)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -47,7 +50,7 @@ class ProcessGroup:
         )
         null = subprocess.DEVNULL
         self._guard = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", GUARD, str(self.process.pid)],
+            [sys.executable, "-I", "-S", sweep.__file__, str(self.process.pid), self._mark],
             stdin=subprocess.PIPE,
             stdout=null,
             stderr=null,
@@ -55,18 +58,22 @@ class ProcessGroup:
         )
 
     def stop(self, signals: Sequence[tuple[signal.Signals, float]] = QUICKLY) -> None:
-        """End every process of the group, one signal after another until the command has ended."""
+        """End every process of the group, one signal after another until the command has ended.
+
+        An interrupt meanwhile goes on to the next signal.
+        """
         for sent, seconds in signals:
             try:
                 os.killpg(self.process.pid, sent)
                 self.process.wait(timeout=seconds)
                 break
             except ProcessLookupError:
-                return
-            except subprocess.TimeoutExpired:
+                break
+            except (subprocess.TimeoutExpired, KeyboardInterrupt):
                 continue
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # what the command left behind
-            os.killpg(self.process.pid, signal.SIGKILL)
+        sweep.end_group(self.process.pid, self._mark)  # what the command left behind
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=5.0)
 
     def __enter__(self) -> ProcessGroup:
         return self

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -216,6 +217,13 @@ def user_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]
     """Give the variable that tells Metaflow its user, where it needs to be told (see `substitute_user`)."""
     user = substitute_user(environ)
     return {USER_VARIABLE: user} if user else {}
+
+
+def path_of_interpreter() -> dict[str, str]:
+    """Give the PATH on which `python` is this interpreter, as in an activated environment: @parallel starts it so."""
+    folder, path = str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)
+    first = shutil.which("python", path=path)
+    return {} if first and Path(first).parent == Path(folder) else {"PATH": os.pathsep.join([folder, path])}
 
 
 def store_environment(sysroot: Path) -> dict[str, str]:

@@ -11,9 +11,10 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from kit.tracebacks import KILLED, without_metaflow
 from kit.views.running import StepProgress, TaskLines
 
-__all__ = ["TASK_LINE", "RunLog"]
+__all__ = ["FailedTask", "RunLog"]
 
 TIME = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S* "
 TASK = r"(?P<path>(?P<run>[^/\s\]]+)/(?P<step>\w+)/(?P<task>[^/\s\]]+))"
@@ -24,10 +25,15 @@ STARTED = re.compile(r"Task is starting( \(retry\))?\.$|Task fallback is startin
 SPLIT = re.compile(r"Foreach yields (\d+) child steps\.$")
 FAILED = re.compile(r"Task failed( with a segmentation fault)?\.$")
 SUCCEEDED = "Task finished successfully."
-KILLED = "[KILLED BY ORCHESTRATOR]"
 STORE_LINE = re.compile(r"Creating local datastore in current directory")
-MAX_LINES = 60  # of a task, and of what Metaflow itself says
+MAX_LINES = 60  # of what Metaflow itself says
+MAX_TASK_LINES = 200  # of a task: a traceback with Metaflow's frames
+MAX_LAST = 10  # of a running task
 MAX_RECENT = 1000  # of all tasks together
+MAX_TEXT = 10_000  # characters of a line
+
+
+STATES = ("running", "succeeded", "failed", "stopped")
 
 
 @dataclass
@@ -39,7 +45,37 @@ class _Task:
     cloned: bool = False
     started: float = 0.0
     ended: float | None = None
-    lines: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_LINES))
+    retried: bool = False
+    crashed: bool = False
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_TASK_LINES))
+
+
+@dataclass(frozen=True)
+class FailedTask:
+    """A task that failed.
+
+    Args:
+        step: Its step.
+        task: Its id.
+        lines: The last lines that it printed, without Metaflow's own frames in tracebacks.
+        crashed: Whether a segmentation fault ended it.
+    """
+
+    step: str
+    task: str
+    lines: tuple[str, ...]
+    crashed: bool
+
+    @property
+    def raised(self) -> str:
+        """The exception that it printed, in one line; "" where its process ended without one."""
+        begun = next((i for i, line in enumerate(self.lines) if "Traceback (most recent call last):" in line), None)
+        return "" if begun is None else self.lines[-1].strip(" |+-")
+
+    @property
+    def why(self) -> str:
+        """The exception that it printed, or how its process ended without one."""
+        return self.raised or f"its process ended {'with a segmentation fault' if self.crashed else 'by itself'}"
 
 
 class RunLog:
@@ -88,17 +124,20 @@ class RunLog:
     def _task_line(self, name: str, task: _Task, text: str, now: float) -> None:
         split = SPLIT.match(text)
         if STARTED.match(text):
-            task.state, task.ended = "running", None
+            task.retried = task.retried or task.ended is not None
+            task.state, task.ended, task.crashed = "running", None, False
+            task.lines.clear()  # those of the attempt before
         elif split:
             self._splits[task.step] = self._splits.get(task.step, 0) + int(split[1])
         elif FAILED.match(text):
-            task.state, task.ended = "failed", now
+            task.state, task.ended, task.crashed = "failed", now, "segmentation" in text
         elif text == KILLED:
             task.state, task.ended = "stopped", now
         elif text == SUCCEEDED:  # Metaflow says so of a task that it has killed, too
             task.state, task.ended = ("stopped" if task.state == "stopped" else "succeeded"), now
             task.lines.clear()  # a run may have many thousands
         else:
+            text = text.rstrip("\r").rpartition("\r")[2][:MAX_TEXT]  # of a progress bar, how it stands
             task.lines.append(text)
             self._recent.append((name, text))
 
@@ -110,12 +149,13 @@ class RunLog:
         return {step: self._step(step, tasks) for step, tasks in grouped.items()}
 
     def _step(self, step: str, tasks: list[_Task]) -> StepProgress:
-        number = {state: sum(task.state == state for task in tasks) for state in ("running", "succeeded", "failed")}
+        number = {state: sum(task.state == state for task in tasks) for state in STATES}
         ends = [task.ended for task in tasks]
         last = time.monotonic() if None in ends else max(end for end in ends if end is not None)
         return StepProgress(
             **number,
             cloned=sum(task.cloned for task in tasks),
+            retried=sum(task.retried for task in tasks),
             splits=self._splits.get(step),
             seconds=last - min(task.started for task in tasks),
         )
@@ -123,14 +163,17 @@ class RunLog:
     def running(self) -> tuple[TaskLines, ...]:
         """Say what each running task printed last, those that have printed most recently started first."""
         return tuple(
-            TaskLines(f"{name}", tuple(task.lines)) for name, task in self._tasks.items() if task.state == "running"
+            TaskLines(f"{name}", tuple(task.lines)[-MAX_LAST:])
+            for name, task in self._tasks.items()
+            if task.state == "running"
         )
 
-    def failed(self) -> TaskLines | None:
-        """Give what the first task that failed printed; None where none did."""
+    def failed(self) -> FailedTask | None:
+        """Give the first task that failed; None where none did."""
         for name, task in self._tasks.items():
             if task.state == "failed":
-                return TaskLines(name, tuple(task.lines))
+                step, _, number = name.partition("/")
+                return FailedTask(step, number, tuple(without_metaflow(task.lines)), task.crashed)
         return None
 
     def stop(self) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import os
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kit.errors import ArgumentError, did_you_mean
 
-__all__ = ["AFTER", "Passed", "own_words", "passed_words"]
+__all__ = ["AFTER", "BEFORE", "FlowOptions", "Passed", "is_option", "own_words", "passed_words"]
 
 # Metaflow's options and how many words follow each: before `run`, and after it.
 BEFORE = {"config": 2, "config-value": 2, "datastore": 1, "datastore-root": 1, "event-logger": 1, "metadata": 1}
 BEFORE |= {"monitor": 1, "package-suffixes": 1}
 AFTER = {"max-log-size": 1, "max-num-splits": 1, "max-workers": 1, "namespace": 1}
+OPTION = re.compile(r"--[A-Za-z][\w-]*(=.*)?", re.DOTALL)
+MANY_WORDS = re.compile(r"[\s{}\[\]=:]|^$")  # what a value of a Config has and a path has not
 
 
 @dataclass(frozen=True)
@@ -22,16 +26,44 @@ class Passed:
     Args:
         before: Those that go before `run`.
         after: Those that go after it.
+        parameters: The names of the Parameters among these.
     """
 
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FlowOptions:
+    """What a flow adds to Metaflow's command line.
+
+    Args:
+        parameters: The names of its Parameters.
+        configs: The names of its Configs.
+        truths: Those of its Parameters that are true or false.
+        files: Those that are paths: IncludeFile.
+        decorators: The options of its decorators, such as @project's `branch`, and whether each is a flag.
+    """
+
+    parameters: tuple[str, ...] = ()
+    configs: tuple[str, ...] = ()
+    truths: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    decorators: Mapping[str, bool] = field(default_factory=dict)
+
+    def named(self, name: str) -> str | None:
+        """Find a Parameter or a Config, whose name may be written with - for _ and with _ for -."""
+        known = [*self.parameters, *self.configs]
+        alike = (each for each in known if each.replace("-", "_") == name.replace("-", "_"))
+        return name if name in known else next(alike, None)
 
 
 @dataclass
 class _Sorted:
     before: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
+    parameters: list[str] = field(default_factory=list)
 
 
 def own_words(words: Sequence[str], own: Mapping[str, int]) -> tuple[list[str], list[str]]:
@@ -51,17 +83,17 @@ def own_words(words: Sequence[str], own: Mapping[str, int]) -> tuple[list[str], 
         word = rest.pop(0)
         name, equals, _ = word.partition("=")
         if word == "--":
-            others += rest
+            others += map(_unquoted, rest)
             break
         if name in own:
             mine.append(word)
             follows = own[name] == 1 or (own[name] == -1 and rest and not rest[0].startswith("-"))
             if follows and not equals and rest:
                 mine.append(rest.pop(0))
-        elif word.startswith("--"):
-            others.append(word)
+        elif is_option(word):
+            others.append(_unquoted(word))
             number = 0 if equals else BEFORE.get(name[2:], 1)
-            while number and rest and not rest[0].startswith("--"):
+            while number and rest and not is_option(rest[0]):
                 others.append(rest.pop(0))
                 number -= 1
         else:
@@ -69,44 +101,75 @@ def own_words(words: Sequence[str], own: Mapping[str, int]) -> tuple[list[str], 
     return mine, others
 
 
-def passed_words(
-    flow: str, words: Sequence[str], parameters: Collection[str], decorators: Mapping[str, bool]
-) -> Passed:
+def passed_words(flow: str, words: Sequence[str], options: FlowOptions) -> Passed:
     """Sort words to the two places that Metaflow's command line has for them.
 
     Args:
         flow: The name of the flow.
         words: Options and their values.
-        parameters: The names of the flow's Parameters.
-        decorators: The options of the flow's decorators, such as @project's `branch`, and whether each is a flag.
+        options: What the flow adds to Metaflow's.
 
     Raises:
         ArgumentError: Neither Metaflow nor the flow has such an option.
     """
-    found, place = _Sorted(), None
-    for word in words:
-        if not word.startswith("--") or word == "--":
-            if place is None:
-                raise ArgumentError(f"{word!r} belongs to no option.", "Write Parameters as --name value.")
-            place.append(word)
-            continue
-        name, equals, value = word[2:].partition("=")
-        dashed, underscored = name.replace("_", "-"), name.replace("-", "_")
-        if name in parameters or underscored in parameters:
-            place, name = found.after, name if name in parameters else underscored
+    found = _Sorted()
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if not is_option(word):
+            raise ArgumentError(f"{word!r} belongs to no option.", "Write Parameters as --name value.")
+        given, equals, value = word[2:].partition("=")
+        values = [value] if equals else []
+        while not equals and rest and not is_option(rest[0]):
+            values.append(rest.pop(0))
+        name, dashed = options.named(given), given.replace("_", "-")
+        if name in options.configs and len(values) == 1:
+            found.before += _config(str(name), values[0])
+        elif name is not None:
+            values = [_from_here(value) for value in values] if name in options.files else values
+            values = values or ["True"] * (name in options.truths)
+            found.after += _written(name, values)
+            found.parameters.append(name)
         elif dashed in AFTER:
-            place, name = found.after, dashed
-        elif dashed in BEFORE or dashed.removeprefix("no-") in decorators or dashed in decorators:
-            place, name = found.before, dashed
+            found.after += _written(dashed, values)
+        elif dashed == "config" and len(values) == 2:
+            found.before += ["--config", values[0], _from_here(values[1])]
+        elif dashed in BEFORE or dashed.removeprefix("no-") in options.decorators or dashed in options.decorators:
+            found.before += [f"--{dashed}", *values]
         else:
-            known = [*parameters, *AFTER, *BEFORE, *decorators]
+            known = [*options.parameters, *options.configs, *AFTER, *BEFORE, *options.decorators]
             raise ArgumentError(
-                f"{flow} has no Parameter {name}, and %mf_run no such option.",
-                did_you_mean(name, known, f"Parameters of {flow} and options of Metaflow"),
+                f"{flow} has no Parameter {given}, and %mf_run no such option.",
+                did_you_mean(given, known, f"Parameters of {flow} and options of Metaflow"),
             )
-        place += [f"--{name}", *([_unquoted(value)] if equals else [])]
-    return Passed(tuple(found.before), tuple(found.after))
+    return Passed(tuple(found.before), tuple(found.after), tuple(found.parameters))
 
 
-def _unquoted(value: str) -> str:
-    return value[1:-1] if len(value) >= 2 and value[0] in "'\"" and value[-1] == value[0] else value
+def is_option(word: str) -> bool:
+    """Whether a word is an option rather than the value of one, which may begin with dashes too."""
+    return OPTION.fullmatch(word) is not None
+
+
+def _written(name: str, values: Sequence[str]) -> list[str]:
+    """Write an option with its values; one value in the same word, so that it may look like an option itself."""
+    return [f"--{name}={values[0]}"] if len(values) == 1 else [f"--{name}", *values]
+
+
+def _config(name: str, value: str) -> list[str]:
+    """Write the value of a Config: a value, or the path of a file."""
+    path = _from_here(value)
+    if os.path.exists(path) or not MANY_WORDS.search(value):
+        return ["--config", name, path]
+    return ["--config-value", name, value]
+
+
+def _from_here(path: str) -> str:
+    """Write a path that is meant from the working directory so that it is found from the project's root, too."""
+    return os.path.abspath(path) if os.path.exists(path) else path
+
+
+def _unquoted(word: str) -> str:
+    """Take the quotes off the value in `--name="some value"`."""
+    name, equals, value = word.partition("=")
+    quoted = len(value) >= 2 and value[0] in "'\"" and value[-1] == value[0]
+    return f"{name}{equals}{value[1:-1]}" if quoted else word

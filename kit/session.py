@@ -17,11 +17,11 @@ from kit.project import Project, find_project, user_environment
 from kit.resolve import Target, resolve
 from kit.runs import Runs
 from kit.scope import MINE, Scope
-from kit.testmode import parameter_word
 
 if TYPE_CHECKING:
-    from kit.liverun import LiveRun, RunRequest
+    from kit.liverun import LiveRun
     from kit.replay import Replay, Request
+    from kit.runcommand import RunRequest
 
 __all__ = ["Session", "artifacts", "inside", "run_flow", "run_step", "session"]
 
@@ -232,7 +232,7 @@ def run_flow(
 
     Args:
         flow: The flow's name; with `resume` also `Flow/run`, the run to resume.
-        parameters: Values of its Parameters, by name.
+        parameters: Values of its Parameters, by name; of its Configs too: values, or paths of files.
         test: Whether it runs in test mode ([tool.kit.test.<Flow>]).
         tags: Tags for the run.
         decorators: Decorators for all steps, as `run --with` takes them: "retry:times=2", "kubernetes".
@@ -248,12 +248,11 @@ def run_flow(
         ArgumentError: The flow has no such Parameter.
         FlowRunError: It failed; the error holds the failing task's own traceback.
     """
-    from kit.liverun import RunRequest
+    from kit.runcommand import RunRequest
 
-    words = tuple(word for name, value in (parameters or {}).items() for word in (f"--{name}", parameter_word(value)))
     step = resume if isinstance(resume, str) else "" if resume else None
     here = session()
-    run = here.start(flow, RunRequest(words, test, _texts(tags), _texts(decorators), environment, step))
+    run = here.start(flow, RunRequest((), parameters or {}, test, _texts(tags), _texts(decorators), environment, step))
     if background:
         return run
     with here.following(run):

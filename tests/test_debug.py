@@ -14,7 +14,7 @@ from support import run_flow, write_files
 
 from kit.cli import main
 from kit.debugging.split import split
-from kit.details import is_metaflows
+from kit.tracebacks import is_metaflows
 
 PACKED = "METAFLOW_FEAT_ALWAYS_UPLOAD_CODE_PACKAGE"
 FLOW = '''

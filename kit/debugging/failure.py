@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from kit.details import failures, is_metaflows
+from kit.details import failures
 from kit.listing import own_artifact
 from kit.model import RunInfo, StepInfo, TaskInfo
 from kit.runs import Runs
+from kit.tracebacks import is_metaflows
 
 __all__ = ["Frame", "Recorded", "recorded"]
 

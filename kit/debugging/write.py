@@ -24,7 +24,6 @@ from kit.debugging.source import Definition, Source
 from kit.debugging.split import fits_cells, split, whole
 from kit.details import logs
 from kit.errors import ArgumentError, NotebookError, ReplayError, did_you_mean
-from kit.foreach import RECORDED_CHARACTERS
 from kit.foreach import said as foreach_said
 from kit.model import Pathspec, RunInfo, StepInfo, TaskInfo
 from kit.project import Project
@@ -33,6 +32,7 @@ from kit.runs import Runs
 from kit.scope import MINE, Scope
 from kit.views import Displayed
 from kit.views.page import Cell, Page
+from kit.views.recorded import RECORDED_CHARACTERS
 
 __all__ = ["Written", "write_notebook"]
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from kit.blame import is_users
 from kit.errors import KitError
 from kit.flowrun import FinishedRun, run_flow
 from kit.model import FlowInfo, Verdict
 from kit.project import Project
 from kit.testmode import test_mode
 
-__all__ = ["Ran", "not_run", "plan_flows", "run_flows", "run_in_test_mode", "without_metaflow"]
+__all__ = ["Ran", "not_run", "plan_flows", "run_flows", "run_in_test_mode"]
 
-TRACEBACK, INTERNAL_ERROR = "Traceback (most recent call last):", "Internal error"  # as a task prints them
-FRAME = re.compile(r'\s*File "([^"]+)", line \d+')
 IN_TURN = ("--max-workers", "1")  # test mode runs one task at a time: the flows themselves run side by side
 
 
@@ -143,23 +139,7 @@ def run_in_test_mode(
         return _passed(run)
     printed = run.log.strip().splitlines()
     detail = f"{flow.name} failed in test mode: {printed[-1] if printed else 'it printed nothing'}"
-    return Ran(Verdict(flow.name, "flow", "failed", run.seconds, detail, without_metaflow(run.log), run.notes))
-
-
-def without_metaflow(log: str) -> str:
-    """Leave Metaflow's own frames out of the tracebacks that a task printed, as far as the flow's own follow them."""
-    kept: list[str] = []
-    pending = log.splitlines()
-    while pending:
-        line = pending.pop(0)
-        if line != INTERNAL_ERROR:
-            kept.append(line)
-        if line == TRACEBACK:
-            frames = [(index, FRAME.match(each)) for index, each in enumerate(pending)]
-            end = next((index for index, each in enumerate(pending) if each == TRACEBACK), len(pending))
-            own = (index for index, found in frames if found and is_users(found[1]) and index < end)
-            del pending[: next(own, 0)]
-    return "\n".join(kept)
+    return Ran(Verdict(flow.name, "flow", "failed", run.seconds, detail, run.log, run.notes))
 
 
 def _passed(run: FinishedRun) -> Ran:

@@ -9,7 +9,7 @@ from kit.views.details import Failure, Log, RunDetails
 from kit.views.graph import with_status
 from kit.views.page import Cell, Page, Table, age, count, duration, mark_of, size
 
-__all__ = ["NOTHING", "run_page", "state_of"]
+__all__ = ["NOTHING", "RECORDED_CHARACTERS", "run_page", "state_of"]
 
 NOTHING = RunDetails()
 MAX_VALUES = 6

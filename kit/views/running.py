@@ -9,8 +9,9 @@ from kit.model import Graph, Pathspec
 from kit.views.graph import JOINED, ordered
 from kit.views.page import Cell, Page, Table, count, duration, mark_of
 
-__all__ = ["RunProgress", "StepProgress", "TaskLines", "progress_page"]
+__all__ = ["ENDED", "RunProgress", "StepProgress", "TaskLines", "progress_page"]
 
+ENDED = ("succeeded", "failed", "stopped")  # how a run may have ended
 MAX_TASKS = 4  # whose last lines are shown
 MAX_LINES = 3  # of each
 MAX_LINE = 160  # characters
@@ -25,6 +26,8 @@ class StepProgress:
         running: How many of its tasks run.
         succeeded: How many have succeeded.
         failed: How many have failed.
+        stopped: How many were ended, by an interrupt or since another failed.
+        retried: How many have begun more than once.
         cloned: How many were taken from the run that is resumed; they are among those that succeeded.
         splits: How many tasks it leads to where it is split by a foreach; None as long as that is not known.
         seconds: Since its first task started, until its last one ended.
@@ -33,6 +36,8 @@ class StepProgress:
     running: int = 0
     succeeded: int = 0
     failed: int = 0
+    stopped: int = 0
+    retried: int = 0
     cloned: int = 0
     splits: int | None = None
     seconds: float | None = None
@@ -40,7 +45,7 @@ class StepProgress:
     @property
     def begun(self) -> int:
         """How many of its tasks have begun."""
-        return self.running + self.succeeded + self.failed
+        return self.running + self.succeeded + self.failed + self.stopped
 
 
 @dataclass(frozen=True)
@@ -95,14 +100,15 @@ def progress_page(progress: RunProgress) -> Page:
         tables.append(Table((), (), (), tail=(f"and {count(more, 'task')} more",)))
     if progress.graph is None:
         return Page(title, (*_bare(steps), *tables), progress.notes)
-    return Page(title, tuple(tables), progress.notes, graph=_with_counts(progress.graph, steps))
+    ended = progress.status in ENDED
+    return Page(title, tuple(tables), progress.notes, graph=_with_counts(progress.graph, steps, ended))
 
 
-def _with_counts(graph: Graph, steps: Mapping[str, StepProgress]) -> Graph:
+def _with_counts(graph: Graph, steps: Mapping[str, StepProgress], ended: bool) -> Graph:
     nodes, expected = [], _expected(graph, steps)
     for node in graph.nodes:
         step, whole = steps.get(node.name), expected[node.name]
-        nodes.append(replace(node, status=_status(step, whole), note=_note(step, whole)))
+        nodes.append(replace(node, status=_status(step, whole, ended), note=_note(step, whole)))
     return Graph(tuple(nodes))
 
 
@@ -126,12 +132,14 @@ def _expected(graph: Graph, steps: Mapping[str, StepProgress]) -> dict[str, int 
     return found
 
 
-def _status(step: StepProgress | None, expected: int | None) -> str:
+def _status(step: StepProgress | None, expected: int | None, ended: bool = False) -> str:
     if step is None or not step.begun:
         return "pending"
     if step.failed:
         return "failed"
-    return "running" if step.running or (expected is not None and step.begun < expected) else "succeeded"
+    if step.running or step.stopped or (expected is not None and step.begun < expected):
+        return "stopped" if ended else "running"
+    return "succeeded"
 
 
 def _note(step: StepProgress | None, whole: int | None) -> str:
@@ -143,6 +151,8 @@ def _note(step: StepProgress | None, whole: int | None) -> str:
         parts.append(f"{done:,} of {whole:,}" if whole and done < whole else count(done, "task"))
     if step.failed and step.begun > 1:
         parts.append(f"{step.failed:,} failed")
+    if step.retried:
+        parts.append(f"{step.retried:,} retried")
     if step.cloned == step.begun:
         parts.append("cloned")
     elif step.seconds is not None:

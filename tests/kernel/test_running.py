@@ -59,10 +59,83 @@ FLOW = """
 """
 
 
+ENDS = """
+    import ctypes, os, subprocess, sys, time
+    from pathlib import Path
+    from metaflow import Config, FlowSpec, IncludeFile, JSONType, Parameter, retry, step
+
+    print("printed at import")
+
+    class Base(FlowSpec):
+        way = Parameter("way", default="")
+        text_of = Parameter("text-of", default="")
+        names = Parameter("names", default="a,b", separator=",")
+        loud = Parameter("loud", default=False, type=bool)
+        table = Parameter("table", default="{}", type=JSONType)
+        note = IncludeFile("note", default=None)
+        settings = Config("settings", default_value='{"rate": 1}')
+
+    class EndsFlow(Base):
+        @retry(times=1, minutes_between_retries=0)
+        @step
+        def start(self):
+            if self.way == "again" and not Path(sys.argv[0]).with_suffix(".tried").exists():
+                Path(sys.argv[0]).with_suffix(".tried").touch()
+                raise ValueError("the first attempt")
+            self.rate = self.settings.rate
+            if self.way == "daemon":
+                away = subprocess.Popen(["sleep", "600"], start_new_session=True)
+                Path(self.text_of, f"{away.pid}").touch()
+                time.sleep(600)
+            self.next(self.end)
+
+        @step
+        def end(self):
+            if self.way == "exit":
+                os._exit(4)
+            if self.way == "crash":
+                ctypes.string_at(0)
+            if self.way == "group":
+                raise ExceptionGroup("several", [ValueError("one")])
+            print("10%", "20%", "30%", sep=chr(13))
+            print("to stderr", file=sys.stderr)
+
+    if __name__ == "__main__":
+        EndsFlow()
+"""
+
+TWO = """
+    from metaflow import FlowSpec, step
+
+    class FirstFlow(FlowSpec):
+        @step
+        def start(self):
+            self.next(self.end)
+        @step
+        def end(self):
+            pass
+
+    class OtherFlow(FirstFlow):
+        pass
+
+    if __name__ == "__main__":
+        OtherFlow()
+"""
+
+
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     root = tmp_path_factory.mktemp("running")
-    write_files(root, {"flows/wide.py": FLOW, "notebooks/readme": "", "pyproject.toml": "[tool.kit]\n"})
+    write_files(
+        root,
+        {
+            "flows/wide.py": FLOW,
+            "flows/ends.py": ENDS,
+            "flows/two.py": TWO,
+            "notebooks/note.txt": "kept",
+            "pyproject.toml": "[tool.kit]\n",
+        },
+    )
     started = Kernel(root / "notebooks", {"USERNAME": USER, "METAFLOW_HOME": "/nonexistent"})
     started.check("%load_ext kit")
     yield started
@@ -130,6 +203,10 @@ def test_a_failed_run_is_resumed_from_where_it_failed(kernel: Kernel) -> None:
         ("WdeFlow", "Did you mean WideFlow?"),
         ("WideFlow stray", "stray"),
         ("WideFlow --environment moon", "moon"),
+        ("WideFlow --resume --bad 3", "keeps its Parameters: bad"),
+        ("FirstFlow", "two.py runs OtherFlow, not FirstFlow"),
+        ("EndsFlow --way exit", "failed: its process ended by itself"),
+        ("EndsFlow --way crash", "failed: its process ended with a segmentation fault"),
     ],
 )
 def test_what_cannot_be_run_is_said(kernel: Kernel, line: str, said: str) -> None:
@@ -138,13 +215,56 @@ def test_what_cannot_be_run_is_said(kernel: Kernel, line: str, said: str) -> Non
     assert said in output.traceback
 
 
+def test_values_reach_the_flow_as_they_were_written(kernel: Kernel) -> None:
+    line = "--way 'it is {1 + 1}' --text_of=--a --names p,q --loud --note note.txt"
+    output = kernel.check(f"run = %mf_run EndsFlow {line}")
+    assert not output.stdout
+    shown = "[run['end'][name] for name in ('way', 'text_of', 'names', 'loud', 'note')]"
+    assert kernel.check(shown).text == "['it is 2', '--a', ['p', 'q'], True, 'kept']"
+
+
+def test_python_values_reach_the_flow_those_of_a_config_too(kernel: Kernel) -> None:
+    given = {
+        "text-of": '"quoted"',
+        "names": ["p", "--q"],
+        "loud": True,
+        "table": {"a": [None]},
+        "settings": {"rate": 7},
+    }
+    kernel.check(f"import kit; run = kit.run_flow('EndsFlow', {given!r})")
+    shown = "[run['end'][name] for name in ('text_of', 'names', 'loud', 'table', 'rate')]"
+    assert kernel.check(shown).text == "['\"quoted\"', ['p', '--q'], True, {'a': [None]}, 7]"
+
+
+def test_a_task_that_was_tried_again_is_said_and_its_logs_are_read_by_stream(kernel: Kernel) -> None:
+    output = kernel.check("run = %mf_run EndsFlow --way again")
+    assert "✓ succeeded  1 retried" in output.updates[-1]
+    assert kernel.check("print(run.logs('end'))").stdout.splitlines()[1:] == ["end/2: 30%", "end/2: to stderr"]
+    assert kernel.check("run.logs('end', 'stderr')").text == "'end/2: to stderr'"
+    assert "has no step ned" in kernel.run("run.logs('ned')").error
+
+
+def test_a_group_of_exceptions_is_told_without_metaflows_frames(kernel: Kernel) -> None:
+    output = kernel.run("%mf_run EndsFlow --way group")
+    assert "ExceptionGroup: several (1 sub-exception)" in output.error
+    assert "ValueError: one" in output.traceback
+    assert "metaflow/" not in output.traceback
+
+
 def test_test_mode_is_what_the_project_says(kernel: Kernel) -> None:
     kernel.check("run = %mf_run WideFlow --test")
     assert kernel.check("run['start']['test_mode']").text == "1"
 
 
 def alive(folder: Path) -> list[int]:
-    return [int(path.name) for path in folder.iterdir() if psutil.pid_exists(int(path.name))]
+    return [int(path.name) for path in folder.iterdir() if _runs(int(path.name))]
+
+
+def _runs(process: int) -> bool:
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def gone(folder: Path) -> bool:
@@ -165,9 +285,20 @@ def test_an_interrupt_ends_every_process_of_the_run_and_raises(kernel: Kernel, t
         "threading.Thread(target=watch).start()"
     )
     output = kernel.interrupted("%mf_run WideFlow --wait {folder}", sign)
-    assert output.error.startswith("KeyboardInterrupt")
+    assert output.error.startswith("KeyboardInterrupt: WideFlow/")
+    assert "liverun.py" not in output.traceback
     assert "■ stopped" in output.updates[-1]
     assert gone(tmp_path / "pids")
+
+
+def test_processes_that_left_the_group_end_with_it_and_a_stopped_run_can_be_waited_for(
+    kernel: Kernel, tmp_path: Path
+) -> None:
+    kernel.check(f"run = %mf_run EndsFlow --way daemon --text-of {tmp_path} --background")
+    kernel.check(f"import pathlib, time\nwhile not list(pathlib.Path({str(tmp_path)!r}).iterdir()): time.sleep(0.1)")
+    assert kernel.check("run.stop(); run.stop(); run.wait().status").text == "'stopped'"
+    assert "start → end  ■ stopped" in kernel.check("run").text
+    assert gone(tmp_path)
 
 
 def test_a_run_in_the_background_is_asked_and_stopped(kernel: Kernel, tmp_path: Path) -> None:
