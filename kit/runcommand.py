@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,8 +119,10 @@ def run_command(runs: Runs, flow: str | FlowInfo, request: RunRequest) -> RunCom
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Let a flow file print nothing while it is loaded: the run prints it too."""
-    nowhere = open(os.devnull, "w", encoding="utf-8", errors="replace")
-    with nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+    with ExitStack() as stack:
+        nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8", errors="replace"))
+        stack.enter_context(redirect_stdout(nowhere))
+        stack.enter_context(redirect_stderr(nowhere))
         yield
 
 
