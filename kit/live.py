@@ -8,38 +8,50 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from IPython.display import display as _display
-
 from kit.saying import heard_by
 
-__all__ = ["Progress", "Screen", "keep_quiet", "live"]
+__all__ = ["Progress", "Screen", "keep_quiet", "live", "shell_of_here"]
 
 PATIENCE, REDRAW = 1.0, 0.25  # seconds
 
-display: Callable[..., Any] = _display  # which has no types
+
+def shell_of_here() -> Any:
+    """Give the IPython shell that this process is; None in a script, which need not have IPython."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None else None
+
+
+def display(what: object, **options: Any) -> Any:
+    """Show something in the notebook: IPython's own, which has no types."""
+    from IPython.display import display as shown
+
+    return shown(what, **options)  # type: ignore[no-untyped-call]
 
 
 class Screen:
     """Where a cell shows what changes.
 
     In a notebook that is one output, replaced in place; what executes the notebook keeps the last picture alone. A
-    terminal's lines are drawn again; where there is neither, the last picture is printed.
+    terminal's lines are drawn again; where there is neither, the last picture is printed. A script has both on its
+    standard error: its output is its own.
 
     Args:
-        shell: The IPython shell.
+        shell: The IPython shell; None in a script.
     """
 
     def __init__(self, shell: Any) -> None:
         self._notebook = _is_notebook(shell)
+        self._stream = sys.stderr if shell is None else sys.stdout
         self._handle: Any = None
         self._live: Any = None
         self._last: object = None
 
     def __enter__(self) -> Screen:
-        if not self._notebook and sys.stdout.isatty():
+        if not self._notebook and self._stream.isatty():
+            from rich.console import Console
             from rich.live import Live
 
-            self._live = Live(auto_refresh=False)
+            self._live = Live(console=Console(file=self._stream), auto_refresh=False)
             self._live.__enter__()
         return self
 
@@ -59,7 +71,7 @@ class Screen:
         if self._live is not None:
             self._live.__exit__(None, None, None)
         elif not self._notebook and self._last is not None:
-            print(repr(self._last))  # noqa: T201  # the one picture of a terminal that cannot redraw
+            print(repr(self._last), file=self._stream)  # the one picture of a terminal that cannot redraw
 
 
 class _Lines:

@@ -228,7 +228,7 @@ def run_flow(
     resume: bool | str = False,
     background: bool = False,
 ) -> LiveRun:
-    """Run a flow as `python flow.py run` does, in a process of its own.
+    """Run a flow as `python flow.py run` does, in a process of its own, and show how it goes on.
 
     Args:
         flow: The flow's name; with `resume` also `Flow/run`, the run to resume.
@@ -255,8 +255,14 @@ def run_flow(
     run = here.start(flow, RunRequest((), parameters or {}, test, _texts(tags), _texts(decorators), environment, step))
     if background:
         return run
-    with here.following(run):
-        return run.wait()
+    from kit.live import Screen, keep_quiet, shell_of_here
+
+    shell = shell_of_here()
+    with here.following(run), Screen(shell) as screen:
+        run.watch(screen.show)
+    if shell is not None:
+        keep_quiet(shell, run)
+    return run
 
 
 def _texts(given: str | Sequence[str]) -> tuple[str, ...]:

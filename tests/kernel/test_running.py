@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -325,8 +326,22 @@ def test_an_executed_notebook_keeps_the_last_picture_alone(kernel: Kernel, tmp_p
     assert only["data"]["text/html"].count("<img") == 1
 
 
+def test_a_script_has_the_last_picture_on_its_standard_error_and_needs_no_ipython(kernel: Kernel) -> None:
+    root = kernel.check("print(kit.session.session().project.root)").stdout.strip()
+    code = "import sys, kit; run = kit.run_flow('OtherFlow'); print(run.status, 'IPython' in sys.modules)"
+    environ = {**os.environ, "USERNAME": USER}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "succeeded False\n"
+    assert done.stderr.startswith("OtherFlow/")
+    assert done.stderr.count("✓ succeeded") == 3
+
+
 def test_tab_offers_flows_parameters_and_steps_to_resume(kernel: Kernel) -> None:
     assert kernel.complete("%mf_run Wi") == ["WideFlow"]
     assert {"--bad", "--background"} <= set(kernel.complete("%mf_run WideFlow --ba"))
     assert kernel.complete("%mf_run WideFlow --max-w") == ["--max-workers"]
+    assert "retry" in kernel.complete("%mf_run WideFlow --with r")
+    assert kernel.complete("%mf_run WideFlow --environment py") == ["pypi-uv", "pypi"]
     assert kernel.complete("run = %mf_run WideFlow --bad 2 --resume j") == ["join"]
