@@ -19,7 +19,7 @@ from kit.flowfile import LoadedFlow
 from kit.model import FlowInfo, Pathspec
 from kit.pins import pins, replacements
 from kit.processes import ProcessGroup
-from kit.project import Project, user_environment
+from kit.project import Project, path_of_interpreter, user_environment
 from kit.runlog import RunLog
 
 __all__ = ["FinishedRun", "run_flow", "stand_ins"]
@@ -71,16 +71,21 @@ def run_flow(
         What became of it; a run that fails is not an exception here.
 
     Raises:
-        FlowFileError: The flow file does not load.
+        FlowFileError: The flow file does not load, or runs another flow.
         FlowRunError: A step pins a package that is not installed here at all.
     """
     elsewhere = any(option.startswith("--environment") for option in options)
-    pinning, notes = ([], ()) if elsewhere else stand_ins(flowfile.load(flow))
+    pinning: list[str] = []
+    notes: tuple[str, ...] = ()
+    if not elsewhere:
+        loaded = flowfile.load(flow)
+        flowfile.require_started(loaded)
+        pinning, notes = stand_ins(loaded)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="kit-run-") as folder:
         id_file = Path(folder, "run-id")
         command = [sys.executable, flow.file, "--no-pylint", *pinning, *options, "run", "--run-id-file", str(id_file)]
-        everything = {**os.environ, **user_environment(), **(environ or {})}
+        everything = {**os.environ, **user_environment(), **path_of_interpreter(), **(environ or {})}
         status, output = _output([*command, *arguments], project.root, everything, stop or threading.Event())
         run_id = id_file.read_text().strip() if id_file.exists() else None
     return FinishedRun(

@@ -234,6 +234,18 @@ def test_flow_file_that_does_not_load_fails_by_name(project: Path) -> None:
     assert "FirstFlow does not load: ModuleNotFoundError: No module named 'no_such_module'" in done.stdout
 
 
+def test_flow_whose_file_runs_another_one_fails_by_name(project: Path) -> None:
+    other = "    class OtherFlow(FirstFlow):\n        pass\n\n\n"
+    text = FIRST.replace("    if __name__", f"{other}    if __name__").replace(
+        "        FirstFlow()", "        OtherFlow()"
+    )
+    write_files(project, {"flows/first.py": text})
+    notebook(project / "notebooks" / "n.ipynb", "# parameters\nrun = ''", runs={"run": "FirstFlow"})
+    done = kit(project, "test")
+    assert done.returncode == 1
+    assert "first.py runs OtherFlow, not FirstFlow" in done.stdout
+
+
 def test_pinned_flow_runs_on_the_packages_at_hand_and_says_so(project: Path) -> None:
     write_files(project, {"flows/pinned.py": PINNED})
     notebook(project / "notebooks" / "n.ipynb", "# parameters\nrun = ''", "print(run)", runs={"run": "PinnedFlow"})
