@@ -6,13 +6,15 @@ that runs no code reads those.
 
 from __future__ import annotations
 
+import re
+import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kit import internals
 from kit.errors import ArtifactError
-from kit.listing import fetch, own_artifact, pickles
+from kit.listing import fetch, noted_end, own_artifact, pickles
 from kit.model import ArtifactInfo, Pathspec, RunInfo, StepInfo, TaskInfo
 from kit.previews import preview
 from kit.records import plain_value
@@ -28,6 +30,7 @@ MAX_PREVIEW = 60  # characters
 MAX_TASKS = 3  # of a foreach, whose values are shown
 MAX_FAILURES, MAX_LINES = 3, 12
 MAX_LOGGED_TASKS, MAX_LOG_LINES = 10, 40
+LAST = re.compile(r"[A-Za-z_][\w.]*(:|$)")  # of a traceback: the exception
 CARDS = "mf.cards"  # the folder of the datastore in which Metaflow keeps them
 
 
@@ -98,7 +101,27 @@ def _failure(runs: Runs, run: RunInfo, task: TaskInfo, most: int) -> Failure:
     if traceback:  # of the same, printed, Metaflow's echo has taken each * for a mark of its own
         begin = next((number for number, line in enumerate(lines) if AROUND.match(line)), len(lines))
         lines = [*lines[:begin], *traceback.splitlines()]
-    return Failure(task.pathspec, said, tuple(without_metaflow(lines)[-most:]))
+    lines = without_metaflow(lines)
+    if not said:
+        raises = any("Traceback (most recent call last)" in line for line in lines)
+        said = next((line for line in reversed(lines) if raises and LAST.match(line)), "") or _ending(storage, task)
+    return Failure(task.pathspec, said, tuple(lines[-most:]))
+
+
+def _ending(storage: Any, task: TaskInfo) -> str:
+    """Say how the process of a task ended that said nothing; "" where Metaflow's scheduler did not see it end."""
+    address = task.pathspec
+    folder = storage.path_join(address.flow, address.run, address.step, address.task)
+    code = noted_end(storage, {folder: task.attempt}).get(folder, {}).get("return_code")
+    if not isinstance(code, int):
+        return ""
+    if code >= 0:
+        return f"its process ended with exit status {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"its process was killed by {name}{', as when memory runs out' if name == 'SIGKILL' else ''}"
 
 
 def logs(runs: Runs, run: RunInfo, steps: Iterable[StepInfo]) -> tuple[Log, ...]:

@@ -24,6 +24,7 @@ __all__ = [
     "PARAMETERS_STEP",
     "fetch",
     "life",
+    "noted_end",
     "own_artifact",
     "pickles",
     "read_tasks",
@@ -264,12 +265,17 @@ def _described(storage: Any, flow: str, attempts: dict[str, tuple[int, dict[str,
     values: dict[str, Any] = {}
     for sha, content in pickles(storage, flow, (sha for sha in stacks.values() if sha)):
         values[sha] = plain_value(content)
+    statuses = {folder: status_by(_addresses(data).get("_task_ok")) for folder, (_, data) in attempts.items()}
+    silent = {folder: attempts[folder][0] for folder, status in statuses.items() if status == "running"}
+    for folder, noted in noted_end(storage, silent).items():
+        if noted.get("success") is False and not noted.get("killed"):  # else it was well, until another one failed
+            statuses[folder] = "failed"
     for folder, (attempt, data) in attempts.items():
         _, run, step, task = folder.split("/")[-4:]
         frames = _frames(values.get(stacks[folder] or ""))
         yield TaskInfo(
             pathspec=Pathspec(flow, run, sys.intern(step), task),
-            status=status_by(_addresses(data).get("_task_ok")),
+            status=statuses[folder],
             attempt=attempt,
             index=tuple(frame.index if frame.index is not None else -1 for frame in frames),
             values=tuple(frame.value for frame in frames),
@@ -277,6 +283,17 @@ def _described(storage: Any, flow: str, attempts: dict[str, tuple[int, dict[str,
             variables=tuple(str(frame.var) for frame in frames),
             ended=_ended(storage, folder, attempt) if data else None,
         )
+
+
+def noted_end(storage: Any, attempts: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+    """Read what Metaflow's scheduler noted of the ends of tasks' processes: "return_code", "killed", "success".
+
+    Args:
+        storage: Metaflow's DataStoreStorage.
+        attempts: The tasks' folders in the datastore, and which attempt of each.
+    """
+    paths = {storage.path_join(folder, f"{attempt}.runtime"): folder for folder, attempt in attempts.items()}
+    return {paths[path]: _read_json(content) for path, content in fetch(storage, list(paths)) if content is not None}
 
 
 def _addresses(data: dict[str, Any]) -> dict[str, str]:

@@ -116,7 +116,11 @@ class KitMagics(AuthorMagics):
     @argument(
         "--inputs", action="store_true", help="do not run: bind self as the step finds it, its body in a new cell"
     )
-    @argument("--bind", action="store_true", help="as --inputs, without the new cell")
+    @argument(
+        "--bind",
+        action="store_true",
+        help="as --inputs, in place: without the new cell, in the step's own working folder",
+    )
     @line_cell_magic
     def mf_run_step(self, line: str, cell: str | None = None) -> StepResult | StepInputs:
         """Replay a recorded task in this kernel and compare what it leaves; `self` is then the flow object.
@@ -159,6 +163,8 @@ class KitMagics(AuthorMagics):
         kept = self.bindings.bind(found)
         if new_cell:
             self.set_next_input(found.body)
+        elif found.surroundings:
+            found.surroundings.enter()
         if not kept:
             return found
         note = f"The notebook has something else under these names of the flow file, and keeps it: {', '.join(kept)}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from kit.debugging.failure import recorded
 from kit.errors import NotFoundError
 from kit.model import Pathspec, RunInfo, TaskInfo
 from kit.resolve import Target, choose, pick_task, resolve
@@ -12,6 +13,7 @@ from kit.scope import Scope
 
 __all__ = ["choose_task"]
 
+MAX_READ = 10  # tasks whose exceptions are read
 LOOKED_AT = (5, 100)  # so many of the latest runs, for one that failed
 
 
@@ -46,6 +48,7 @@ def choose_task(
     for step in runs.steps(target.run):
         failed = [t for t in step.tasks if t.status == "failed" or (gone and t.status == "running")]
         if failed:
+            failed = _by_themselves(runs, target.run, failed)
             task, said = choose(replace(target, step=step.name).pathspec, failed)
             which = said or f"{target.run.pathspec}: took {step.name}/{task.pathspec.task}, which {_ended(task)}."
             return target.run, task, tuple(filter(None, (target.note, which)))
@@ -55,6 +58,13 @@ def choose_task(
     raise NotFoundError(
         f"No task of {target.run.pathspec} has failed: the run {how}.", f"Name a task all the same, such as {example}."
     )
+
+
+def _by_themselves(runs: Runs, run: RunInfo, failed: list[TaskInfo]) -> list[TaskInfo]:
+    """Leave out the tasks that failed since another one had, as the control task of a @parallel step does."""
+    if len(failed) < 2 or recorded(runs, run, failed[0]).frames:
+        return failed
+    return [task for task in failed[1:MAX_READ] if recorded(runs, run, task).frames] or failed
 
 
 def _ended(task: TaskInfo) -> str:

@@ -53,7 +53,7 @@ class StepBody:
         file: The file that it is of.
         origin: Where the source comes from.
         cells: Its statements.
-        fits: Whether they can stand in a notebook's cells; else there is one cell, for `%%mf_run_step`.
+        whole: What of them cannot stand in a notebook's cells, so that there is one, for `%%mf_run_step`; "" for none.
         names: What the step calls `self` and a join's inputs, where that differs from what the notebook binds.
         earlier: What it used of its flow file and its modules that today's would give it otherwise.
         failed: The line of the file in which the task failed; None where it is not known.
@@ -62,7 +62,7 @@ class StepBody:
     file: str
     origin: str
     cells: tuple[BodyCell, ...]
-    fits: bool = True
+    whole: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
     earlier: Earlier = field(default_factory=Earlier)
     failed: int | None = None

@@ -35,6 +35,7 @@ def notebook(sheet: Sheet) -> Any:
         new_markdown_cell(_title(sheet)),
         new_code_cell(f"%cd -q {sheet.folder}\n%load_ext kit" if sheet.folder else "%load_ext kit"),
         new_code_cell(f'{PARAMETER} = "{task}"', metadata={"tags": ["parameters"]}),
+        *_what_it_raised(sheet),
         *_what_it_left(sheet),
         *_code(sheet),
         *_line_by_line(sheet),
@@ -61,6 +62,21 @@ def _title(sheet: Sheet) -> str:
     return f"# Debug {code(str(address))}{said}\n\n{listed}{notes}"
 
 
+def _what_it_raised(sheet: Sheet) -> Iterator[Any]:
+    raised = sheet.raised
+    if raised.traceback:
+        what = "The last that it wrote to stderr" if raised.printed else "The exception, as Metaflow recorded it"
+        if raised.caught:
+            what = f"The task did not fail: `@catch` kept its exception as {code(raised.caught)}"
+        yield new_markdown_cell(f"## What it raised\n\n{what}:\n\n{fenced(raised.traceback)}")
+    elif sheet.task.status != "succeeded":
+        what = raised.said or "the task was ended before it could say anything, as one that runs out of memory is"
+        yield new_markdown_cell(
+            f"## What it raised\n\nNo exception was recorded: {what}. The cells below may end this kernel likewise; a "
+            "replay of the whole step is kept from it where that can be."
+        )
+
+
 def _what_it_left(sheet: Sheet) -> Iterator[Any]:
     yield new_markdown_cell(
         "## What it left\n\nIts artifacts, also those that it took in. Nothing is unpickled but small plain values."
@@ -68,15 +84,6 @@ def _what_it_left(sheet: Sheet) -> Iterator[Any]:
     yield new_code_cell(f"%mf_artifacts {{{PARAMETER}}} --preview")
     if sheet.printed:
         yield new_markdown_cell(f"What it printed last:\n\n{fenced(chr(10).join(sheet.printed))}")
-    raised = sheet.raised
-    if raised.traceback:
-        what = "The exception, as Metaflow recorded it" if raised.frames else "The last that it wrote to stderr"
-        yield new_markdown_cell(f"## What it raised\n\n{what}:\n\n{fenced(raised.traceback)}")
-    elif sheet.task.status != "succeeded":
-        yield new_markdown_cell(
-            "## What it raised\n\nNothing was recorded: the task was ended before it could say anything, as one that "
-            "runs out of memory is."
-        )
 
 
 def _code(sheet: Sheet) -> Iterator[Any]:
@@ -116,16 +123,19 @@ def _line_by_line(sheet: Sheet) -> Iterator[Any]:
         ]
     else:
         lines += [f"The cells below hold the step's body, from {code(body.file)}."]
-    lines += ["`self` is the flow object as the step finds it. Nothing that the cells do is written to the datastore."]
+    lines += [
+        "`self` is the flow object as the step finds it; the working folder, the environment variables and "
+        "`metaflow.current` are the step's too. Nothing that the cells do is written to the datastore."
+    ]
     yield new_markdown_cell("\n".join(lines))
     yield new_code_cell(f"%mf_run_step {{{PARAMETER}}} --bind{_words(sheet.options)}")
     yield from _earlier(body.earlier)
     if body.names:
         yield new_code_cell("\n".join(f"{own} = {bound}" for own, bound in body.names.items()))
-    if not body.fits:
+    if body.whole:
         yield new_markdown_cell(
-            "The step has a `return`, or a bare `super()`, which cannot stand in a cell of its own: here is all of it, "
-            "to be replayed as it stands in the cell."
+            f"The step has {body.whole}: that cannot stand in a cell of its own. Here is all of the step, to be "
+            "replayed as it stands in the cell."
         )
     for cell in body.cells:
         yield from _body_cell(sheet, cell)
@@ -151,11 +161,10 @@ def _earlier(found: Earlier) -> Iterator[Any]:
 
 def _body_cell(sheet: Sheet, cell: BodyCell) -> Iterator[Any]:
     if cell.failed:
-        yield new_markdown_cell(
-            f"**The task failed in this cell**, at line {sheet.body.failed} of {code(sheet.body.file)}: "
-            f"{code(sheet.raised.said)}"
-        )
-    above = "" if sheet.body.fits else f"%%mf_run_step {{{PARAMETER}}}{_words(sheet.options)}\n"
+        what = "Caught: it was raised" if sheet.raised.caught else "The task failed"
+        where = f"at line {sheet.body.failed} of {code(sheet.body.file)}"
+        yield new_markdown_cell(f"**✗ {what} in this cell**, {where}: {code(sheet.raised.said)}")
+    above = "" if not sheet.body.whole else f"%%mf_run_step {{{PARAMETER}}}{_words(sheet.options)}\n"
     yield new_code_cell(above + cell.source, metadata={"tags": ["failed"]} if cell.failed else {})
 
 

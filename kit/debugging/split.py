@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-__all__ = ["BodyCell", "fits_cells", "split", "whole"]
+__all__ = ["BodyCell", "in_one_piece", "split", "whole"]
 
 COMPOUND = (ast.For, ast.While, ast.With, ast.Try, ast.If, ast.FunctionDef, ast.ClassDef, ast.Match)
 LONG = 3  # lines from which a compound statement has a cell of its own
@@ -75,17 +75,46 @@ def whole(body: str, failed_line: int | None = None) -> BodyCell:
     return BodyCell("\n".join(lines[begin:]), begin + 1, failed_line is not None)
 
 
-def fits_cells(body: str) -> bool:
-    """Whether a body can stand in a notebook's cells: it has no `return` of its own, and no bare `super()`."""
+def in_one_piece(body: str) -> str:
+    """Say what of a body cannot stand in a notebook's cells; "" where all of it can.
+
+    Args:
+        body: The statements, dedented.
+    """
     pending: list[ast.AST] = list(ast.parse(body).body)
     while pending:
         node = pending.pop()
-        bare = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super"
-        if isinstance(node, ast.Return) or (bare and not node.args):  # type: ignore[attr-defined]
-            return False
-        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+        found = _of_a_function(node)
+        if found:
+            return found
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            pending += [each for each in ast.walk(node) if not isinstance(each, ast.Return) and each is not node]
+        elif not isinstance(node, ast.ClassDef):
             pending += ast.iter_child_nodes(node)
-    return True
+    try:
+        compile(body, "body", "exec", dont_inherit=True)
+    except SyntaxError:  # a function's `nonlocal` for the step's own variables
+        return "a `nonlocal` variable"
+    return ""
+
+
+def _of_a_function(node: ast.AST) -> str:
+    """Say what a node is that means something else outside the step's own function; "" for any other."""
+    if isinstance(node, ast.Return):
+        return "a `return`"
+    if isinstance(node, ast.Global):
+        return "a `global` statement"
+    bare = ast.unparse(node) if isinstance(node, ast.Call) else ""
+    if bare in ("super()", "locals()"):
+        return f"a bare `{bare}`"
+    name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    if name == "__class__" and isinstance(node, ast.Name):
+        return "`__class__`"
+    if name.startswith("__") and not name.endswith("__"):
+        return f"the private name `{name}`"
+    if isinstance(node, ast.Attribute) and (ast.unparse(node) == "asyncio.run" or name == "run_until_complete"):
+        return f"`{ast.unparse(node)}`, where a notebook runs an event loop of its own"
+    return ""
 
 
 def _begins_a_cell(before: _Statement, one: _Statement, lines: list[str], failed_line: int | None) -> bool:

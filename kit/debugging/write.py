@@ -21,7 +21,7 @@ from kit.debugging.names import Earlier, earlier
 from kit.debugging.notebook import notebook
 from kit.debugging.recorded import source_now, source_then
 from kit.debugging.source import Definition, Source
-from kit.debugging.split import fits_cells, split, whole
+from kit.debugging.split import in_one_piece, split, whole
 from kit.details import logs
 from kit.errors import ArgumentError, NotebookError, ReplayError, did_you_mean
 from kit.foreach import said as foreach_said
@@ -117,7 +117,8 @@ def write_notebook(
         folder="" if _is_inside(path, runs.project.root) else str(runs.project.root),
     )
     _write(path, sheet)
-    return Written(path, task.pathspec, sheet.kernel.name, (*chosen, *sheet.notes, *sheet.kernel.notes))
+    fate = (f"{task.pathspec} did not fail.",) if task.status == "succeeded" else ()
+    return Written(path, task.pathspec, sheet.kernel.name, (*chosen, *fate, *sheet.notes, *sheet.kernel.notes))
 
 
 def _foreach(task: TaskInfo) -> str:
@@ -137,13 +138,13 @@ def _body(one: Definition, raised: Recorded, today: Definition, then: Source | N
     frame = raised.in_step(one.function.name, one.path)
     line = _line_of(one, frame.line, frame.text) if frame else None
     at = line - first + 1 if line and first else 1 if line else None  # a body on the line of its `def` has no other
-    fits = fits_cells(text)
+    whole_for = in_one_piece(text)
     names = dict(zip(_arguments(one), ("self", *_arguments(today)[1:]), strict=False))
     return StepBody(
         file=one.path,
         origin=then.origin if then else "",
-        cells=split(text, at) if fits else (whole(text, at),),
-        fits=fits,
+        cells=(whole(text, at),) if whole_for else split(text, at),
+        whole=whole_for,
         names={own: bound for own, bound in names.items() if own != bound},
         earlier=earlier(one, today, then, now) if then else Earlier(),
         failed=line,

@@ -59,7 +59,7 @@ def statements(source: str, function: ast.FunctionDef) -> tuple[str, int]:
     while not lines[start].strip():
         start += 1
     inside = _inside_strings("".join(lines[:last]))
-    indent = " " * first.col_offset
+    indent = lines[first.lineno - 1].encode()[: first.col_offset].decode()  # of spaces, or of tabs
     body = [
         line if number in inside else line.removeprefix(indent) if line.strip() else "\n"
         for number, line in enumerate(lines[start:last], start=start + 1)
@@ -92,14 +92,16 @@ def _inside_strings(source: str) -> set[int]:
 
 
 def names_of(loaded: LoadedFlow, step: str) -> dict[str, Any]:
-    """Give what a step's body uses of its flow file's globals, by name."""
+    """Give what a step's body uses of the globals of the file that defines it, by name."""
     names: set[str] = set()
-    pending: list[CodeType] = [loaded.function(step).__code__]
+    function = loaded.function(step)
+    pending: list[CodeType] = [function.__code__]
     while pending:
         code = pending.pop()
         names |= set(code.co_names)
         pending += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-    return {name: loaded.module.__dict__[name] for name in sorted(names) if name in loaded.module.__dict__}
+    names.discard("__doc__")  # a class statement in the body names it
+    return {name: function.__globals__[name] for name in sorted(names) if name in function.__globals__}
 
 
 def put(loaded: LoadedFlow, step: str, body: Body) -> None:

@@ -31,21 +31,23 @@ def replace_code(function: FunctionType, source: str, filename: str, line: int) 
     if before.co_freevars:  # code takes the place of other code only with the same free names
         names = ", ".join(before.co_freevars)
         statements = [*ast.parse(f"if False:\n    {names}").body, *statements]
+    owner = function.__qualname__.rpartition(".")[0].rpartition(".")[2] or "Flow"  # private names are of a class
     maker = ast.parse(
         textwrap.dedent(f"""
         def maker():
             {" = ".join([*before.co_freevars, "None"])}
-            def {OWN_NAME}({", ".join(arguments)}):
-                pass
+            class {owner}:
+                def {OWN_NAME}({", ".join(arguments)}):
+                    pass
         """)
     )
     for node in ast.walk(maker):  # a traceback shows a function from its first line on: the one above the body
         if isinstance(node, (ast.stmt, ast.expr, ast.arg)):
             node.lineno = node.end_lineno = max(line, 1)
-    maker.body[0].body[1].body = statements  # type: ignore[attr-defined]
+    maker.body[0].body[1].body[0].body = statements  # type: ignore[attr-defined]
     code = compile(ast.fix_missing_locations(maker), filename, "exec", dont_inherit=True)
-    made = _inner(_inner(code, "maker"), OWN_NAME).replace(co_name=function.__name__)
-    function.__code__ = _named(made, f"maker.<locals>.{OWN_NAME}", function.__qualname__)
+    made = _inner(_inner(_inner(code, "maker"), owner), OWN_NAME).replace(co_name=function.__name__)
+    function.__code__ = _named(made, f"maker.<locals>.{owner}.{OWN_NAME}", function.__qualname__)
 
 
 def _inner(code: CodeType, name: str) -> CodeType:
