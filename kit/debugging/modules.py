@@ -9,7 +9,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
-from kit.debugging.recorded import source_then
+from kit.debugging.recorded import encoding_of, source_then
 from kit.errors import NotFoundError
 from kit.resolve import pick_task
 from kit.session import session
@@ -54,7 +54,8 @@ def recorded_code(pathspec: str) -> Iterator[None]:
     for path, text in then.files.items():
         place = folder / path
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text, encoding="utf-8")
+        content = text.encode("utf-8", "replace")
+        place.write_bytes(text.encode(encoding_of(content), "replace"))
     (folder.parents[1] / ".gitignore").write_text("*\n", encoding="utf-8")
     own = {path.partition("/")[0].removesuffix(".py") for path in then.files}
     before = _taken_out(own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import textwrap
 from dataclasses import dataclass
 
 from kit.debugging.source import Definition, Source, imported, parsed
@@ -17,13 +18,15 @@ class Earlier:
     Args:
         imports: Import statements of its flow file whose modules have changed.
         statements: Other statements of its flow file, as they were.
+        methods: Methods of its class, as they were, put back on the class of `self`.
     """
 
     imports: tuple[str, ...] = ()
     statements: str = ""
+    methods: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.imports or self.statements)
+        return bool(self.imports or self.statements or self.methods)
 
 
 @dataclass(frozen=True)
@@ -49,15 +52,55 @@ def earlier(before: Definition, today: Definition, then: Source, now: Source) ->
         then: The flow's source as it was.
         now: The flow's source as it is.
     """
+    methods = _changed_methods(before, today)
+    used = _used(before.function).union(*map(_used, methods))
     there = {ast.dump(one.node) for one in _globals(today.text, then.flow)}
-    needed = _needed(_used(before.function), _globals(before.text, then.flow))
+    needed = _needed(used, _globals(before.text, then.flow))
     moved = [one for one in needed if one.is_import and _has_changed(one.node, before.path, then, now)]
-    unbound = _used(before.function) - _used(today.function)  # `--bind` gives what today's body uses
+    unbound = used - _used(today.function)  # `--bind` gives what today's body uses
     changed = [one for one in needed if ast.dump(one.node) not in there or one.defines & unbound or one in moved]
     while more := [one for one in needed if one not in changed and any(one.uses & each.defines for each in changed)]:
         changed += more
     imports = tuple(ast.unparse(one.node) for one in needed if one in moved)
-    return Earlier(imports, "\n".join(one.source for one in needed if one in changed and one not in moved))
+    statements = "\n".join(one.source for one in needed if one in changed and one not in moved)
+    return Earlier(imports, statements, tuple(_put_back(each, before.text) for each in methods))
+
+
+def _changed_methods(before: Definition, today: Definition) -> list[ast.FunctionDef]:
+    """Choose the methods of a step's class that it uses, itself or through others, and that are others today."""
+    there = {ast.dump(one) for one in _methods(today)}
+    found = {one.name: one for one in _methods(before) if one is not before.function}
+    pending: list[ast.AST] = [before.function]
+    used: set[str] = set()
+    while pending:
+        names = {node.attr for node in ast.walk(pending.pop()) if isinstance(node, ast.Attribute)}
+        fresh = names & set(found) - used
+        used |= fresh
+        pending += [found[name] for name in fresh]
+    of_class = ("super", "__class__")  # what only a class statement gives a function
+    return [
+        one
+        for name, one in found.items()
+        if name in used and ast.dump(one) not in there and not _used(one).intersection(of_class)
+    ]
+
+
+def _methods(of: Definition) -> list[ast.FunctionDef]:
+    """List the functions of the class statement that defines a step, but for its steps."""
+    line = of.function.lineno
+    for node in ast.walk(parsed(of.text)):
+        if isinstance(node, ast.ClassDef) and any(getattr(one, "lineno", 0) == line for one in node.body):
+            functions = (one for one in node.body if isinstance(one, ast.FunctionDef))
+            return [one for one in functions if "step" not in map(ast.unparse, one.decorator_list)]
+    return []
+
+
+def _put_back(method: ast.FunctionDef, text: str) -> str:
+    first = min([method.lineno, *(one.lineno for one in method.decorator_list)])
+    source = textwrap.dedent("\n".join(text.split("\n")[first - 1 : method.end_lineno]))
+    if [ast.dump(one) for one in parsed(source).body] != [ast.dump(method)]:  # a string holds lines without indentation
+        source = ast.unparse(method)
+    return f"{source}\n\n\ntype(self).{method.name} = {method.name}"
 
 
 def _needed(wanted: frozenset[str], found: list[_Global]) -> list[_Global]:

@@ -91,7 +91,7 @@ def _code(sheet: Sheet) -> Iterator[Any]:
     if not sheet.origin:
         lines += ["How the code was when the task ran is not known."]
     elif not sheet.changes:
-        lines += [f"The flow file and the modules that it imports are today as they are in {sheet.origin}."]
+        lines += [f"Unchanged: the flow file and the modules that it imports are today as they are in {sheet.origin}."]
     else:
         lines += [f"What has changed since the task ran: from {sheet.origin} to today's files."]
     lines += [part for note in sheet.notes for part in ("", note)]
@@ -129,7 +129,7 @@ def _line_by_line(sheet: Sheet) -> Iterator[Any]:
     ]
     yield new_markdown_cell("\n".join(lines))
     yield new_code_cell(f"%mf_run_step {{{PARAMETER}}} --bind{_words(sheet.options)}")
-    yield from _earlier(body.earlier)
+    yield from _earlier(sheet)
     if body.names:
         yield new_code_cell("\n".join(f"{own} = {bound}" for own, bound in body.names.items()))
     if body.whole:
@@ -146,17 +146,26 @@ def _line_by_line(sheet: Sheet) -> Iterator[Any]:
         )
 
 
-def _earlier(found: Earlier) -> Iterator[Any]:
+def _earlier(sheet: Sheet) -> Iterator[Any]:
+    found = sheet.body.earlier
     if found:
-        yield new_markdown_cell(
+        text = (
             "What the step used and what has changed since, as it was. Objects that are read from artifacts are of "
             "today's classes all the same."
         )
+        yield new_markdown_cell(text)
+    if not sheet.body.whole:
+        yield from (new_code_cell(each) for each in _as_they_were(found, PARAMETER))
+
+
+def _as_they_were(found: Earlier, task: str) -> Iterator[str]:
+    """Write what brings back what a step used: cells, or the first lines of the one cell that is the step's body."""
     if found.imports:
-        lines = ["from kit.debugging import recorded_code", "", f"with recorded_code({PARAMETER}):"]
-        yield new_code_cell("\n".join([*lines, *(f"    {each}" for each in found.imports)]))
+        lines = ["from kit.debugging import recorded_code", "", f"with recorded_code({task}):"]
+        yield "\n".join([*lines, *(f"    {each}" for each in found.imports)])
     if found.statements:
-        yield new_code_cell(found.statements)
+        yield found.statements
+    yield from found.methods
 
 
 def _body_cell(sheet: Sheet, cell: BodyCell) -> Iterator[Any]:
@@ -164,7 +173,10 @@ def _body_cell(sheet: Sheet, cell: BodyCell) -> Iterator[Any]:
         what = "Caught: it was raised" if sheet.raised.caught else "The task failed"
         where = f"at line {sheet.body.failed} of {code(sheet.body.file)}"
         yield new_markdown_cell(f"**✗ {what} in this cell**, {where}: {code(sheet.raised.said)}")
-    above = "" if not sheet.body.whole else f"%%mf_run_step {{{PARAMETER}}}{_words(sheet.options)}\n"
+    above = ""
+    if sheet.body.whole:
+        own = _as_they_were(sheet.body.earlier, repr(str(sheet.task.pathspec)))
+        above = "\n\n".join([f"%%mf_run_step {{{PARAMETER}}}{_words(sheet.options)}", *own]) + "\n"
     yield new_code_cell(above + cell.source, metadata={"tags": ["failed"]} if cell.failed else {})
 
 

@@ -10,6 +10,7 @@ import io
 import json
 import subprocess
 import tarfile
+import tokenize
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -22,14 +23,14 @@ from kit.model import Pathspec, RunInfo
 from kit.project import Project
 from kit.runs import Runs
 
-__all__ = ["source_now", "source_then"]
+__all__ = ["encoding_of", "source_now", "source_then"]
 
 METAFLOWS_FOLDER = ".mf_code"  # of a code package: Metaflow, its extensions, and modules that asked to be packed
 METAFLOWS_OWN = (".mf_meta", ".mf_install", "INFO", "CONFIG_PARAMETERS", "condav2-1.cnd")
 GIT_SECONDS = 30.0
 NOTHING = (
     "Metaflow recorded no code of this run, nor a git commit. It keeps the code of local runs too where "
-    "METAFLOW_FEAT_ALWAYS_UPLOAD_CODE_PACKAGE=1 is set."
+    "METAFLOW_FEAT_ALWAYS_UPLOAD_CODE_PACKAGE=1 is set, and notes it at tasks that start after the upload."
 )
 MAX_SOURCE = 2_000_000  # bytes of a file that is read as source
 
@@ -165,7 +166,15 @@ def _text(path: Path) -> str | None:
 
 
 def _decoded(content: bytes) -> str:
-    return content.decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    return content.decode(encoding_of(content), "replace").replace("\r\n", "\n")
+
+
+def encoding_of(content: bytes) -> str:
+    """Give the encoding of a source file: what its first lines say, UTF-8 by default."""
+    try:
+        return tokenize.detect_encoding(io.BytesIO(content).readline)[0]
+    except SyntaxError:
+        return "utf-8"
 
 
 def _table(text: str | None) -> dict[str, Any]:
