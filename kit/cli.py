@@ -183,12 +183,14 @@ def list_environments() -> None:
 @click.option("--all", "everything", is_flag=True, help="Remove them all.")
 def remove_environments(keys: tuple[str, ...], everything: bool) -> None:
     """Remove environments by their KEYS, as `kit env list` gives them, or the beginnings of these."""
-    from kit import envs
+    from kit import envs, kernelspecs
 
     if not keys and not everything:
         raise click.UsageError("name the keys of environments, or --all")
     for one in envs.remove(None if everything else keys, say=click.echo):
         click.echo(f"removed {one.key}")
+        for name in kernelspecs.unregister(one):
+            click.echo(f"removed the kernel {name}, which ran in it")
 
 
 @env.command("lock")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kit import envs
-from kit.envs import EnvironmentSpec
+from kit.envs import Environment, EnvironmentSpec
 from kit.errors import RequirementError
 from kit.model import Pin
 from kit.pinned import requirements
@@ -20,7 +20,7 @@ from kit.requirements import Requirement, read_spec
 from kit.views import Displayed
 from kit.views.page import Cell, Page
 
-__all__ = ["Registered", "register"]
+__all__ = ["Registered", "register", "unregister"]
 
 DISTRIBUTION = "kit-for-metaflow"
 LEAST = (3, 10)  # the Python that kit itself needs
@@ -87,6 +87,20 @@ def register(
         Path(folder, "kernel.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
         place = KernelSpecManager().install_kernel_spec(folder, name, user=True)
     return Registered(name, title, environment.python, environment.packages, Path(place))
+
+
+def unregister(environment: Environment) -> tuple[str, ...]:
+    """Take the kernels away that an environment was registered as; gives their names."""
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    manager = KernelSpecManager()
+    names = []
+    for name in [name for name in manager.find_kernel_specs() if name.startswith("kit-")]:
+        argv = manager.get_kernel_spec(name).argv
+        if argv and environment.folder in Path(argv[0]).parents:
+            manager.remove_kernel_spec(name)
+            names.append(name)
+    return tuple(names)
 
 
 def _refuse_old(python: str | None, label: str) -> None:

@@ -45,3 +45,9 @@ def start_kernel() -> Iterator[Callable[..., Kernel]]:
     yield start
     for kernel in kernels:
         kernel.close()
+
+
+@pytest.fixture(scope="session")
+def environments_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder for environments that several tests use: one of a kernel takes half a minute to build."""
+    return tmp_path_factory.mktemp("environments")

@@ -3,8 +3,11 @@
 import re
 
 import pytest
+from click.testing import CliRunner
 from kernel_client import Kernel
 from wheel_folder import make_index
+
+from kit.cli import main
 
 pytestmark = pytest.mark.kernel
 
@@ -64,19 +67,21 @@ def test_a_kernel_of_its_own_for_a_python_that_kit_does_not_run_on_is_refused(ke
     assert "%mf_run_step --isolated" in failed.traceback
 
 
-def test_an_environment_of_its_own_is_a_kernel_in_which_kit_loads(root, start_kernel, tmp_path, monkeypatch):
+def test_an_environment_of_its_own_is_a_kernel_in_which_kit_loads(
+    root, start_kernel, tmp_path, monkeypatch, environments_cache
+):
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
-    monkeypatch.setenv("KIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("KIT_CACHE", str(environments_cache))
     (tmp_path / "index").mkdir()
     make_index(tmp_path / "index")
     wheels = tmp_path / "index" / "wheels"
-    made = start_kernel(root).check("%load_ext kit\n%mf_install_deps --isolated six==1.16.0")
+    made = start_kernel(root).check("%load_ext kit\n%mf_install_deps --isolated semver==3.0.2")
     name = re.search(r"^kit-[0-9a-f]+", made.displays[-1]["text/plain"])[0]
     own = Kernel(root, {}, name)
     try:
         assert "PinnedFlow" in own.check("%load_ext kit").stdout
-        said = own.check("import six, sys; print(six.__version__, sys.prefix)").stdout
-        assert said == f"1.16.0 {tmp_path}/cache/environments/{name.removeprefix('kit-')}\n"
+        said = own.check("import semver, sys; print(semver.__version__, sys.prefix)").stdout
+        assert said == f"3.0.2 {environments_cache}/environments/{name.removeprefix('kit-')}\n"
         assert "PinnedFlow" in own.check("%mf_artifacts").text
         first = own.check(f"%mf_install_deps {wheels}/alpha_dist-1.0-py3-none-any.whl")
         assert len(first.displays) == 2  # one that progress was shown in, and the table
@@ -93,3 +98,8 @@ def test_an_environment_of_its_own_is_a_kernel_in_which_kit_loads(root, start_ke
         assert len(third.displays) == 1
     finally:
         own.close()
+
+    # An environment that goes takes the kernel with it, which would have nothing to start.
+    removed = CliRunner().invoke(main, ["env", "remove", name.removeprefix("kit-")])
+    assert f"removed the kernel {name}" in removed.output, removed.output
+    assert not (tmp_path / "jupyter" / "kernels" / name).exists()
