@@ -130,7 +130,7 @@ def test_the_notebook_of_a_failed_task_raises_what_the_task_raised_and_passes_on
     assert "return top * 1 / item" in output.traceback
     assert kernel.check("self.quotient is None and self.top").text == "10"
     assert kernel.check("import common as today; today is not common").text == "True"
-    assert "wrote" in kernel.check("%mf_debug --output again.ipynb").text
+    assert 'href="again.ipynb"' in kernel.check(f"%cd -q {path.parent}\n%mf_debug --output again.ipynb").html
 
 
 @pytest.mark.flow
@@ -179,6 +179,26 @@ def test_kit_test_leaves_debug_notebooks_out_unless_they_are_named(shaky):
     assert find_notebooks(project, [own]) == (own,)
     found = json.loads(CliRunner().invoke(main, ["check", str(shaky), "--json"]).output)
     assert not [each for each in found if "debug_work_3" in each["file"]]
+
+
+@pytest.mark.flow
+def test_a_notebook_of_another_task_keeps_its_name_and_a_flow_that_is_gone_is_said(shaky):
+    for task, name in (("start", "debug_start_1"), ("work/2", "debug_work_2"), ("work/3", "debug_work_3")):
+        assert f"{name}.ipynb" in debug(f"ShakyFlow/{task}").output
+    other = shaky / "notebooks" / "debug_work_3.ipynb"
+    node = nbformat.read(other, as_version=4)
+    node.metadata.kit.debug = "OtherFlow/1/work/3"
+    nbformat.write(node, other)
+    mine = debug("ShakyFlow/work/3").output.split()[1]
+    assert mine.startswith("notebooks/debug_work_3_")
+    assert f"{mine} is there already" in debug("ShakyFlow/work/3").output
+    assert mine in debug("ShakyFlow/work/3", "--force").output
+    assert nbformat.read(other, as_version=4).metadata.kit.debug == "OtherFlow/1/work/3"
+
+    (shaky / "flows" / "shaky.py").rename(shaky / "shaky.txt")
+    done = debug("ShakyFlow/work/3", "--force")
+    assert "No flow file of this project defines ShakyFlow any more" in done.output
+    assert "metaflow code pull ShakyFlow/" in done.output
 
 
 @pytest.mark.flow

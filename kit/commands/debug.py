@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -63,12 +64,18 @@ def debug(
     )
     click.echo(repr(written))
     if opened:
-        _open(written.path)
+        _open(written.path, here.project.root)
 
 
-def _open(path: Path) -> None:
+def _open(path: Path, root: Path) -> None:
+    """Open a notebook in JupyterLab, whose file browser shows the whole project."""
     from importlib.util import find_spec
 
     if find_spec("jupyterlab") is None:
         raise ArgumentError("JupyterLab is not installed here.", "Install jupyterlab, or open the notebook elsewhere.")
-    sys.exit(subprocess.call([sys.executable, "-m", "jupyterlab", str(path)]))
+    inside = [f"--ServerApp.root_dir={root}"] if root in path.parents else []
+    command = [sys.executable, "-m", "jupyterlab", str(path), *inside]
+    if os.name == "posix":  # what ends this process then ends JupyterLab
+        sys.stdout.flush()
+        os.execv(sys.executable, command)  # noqa: S606
+    sys.exit(subprocess.call(command))

@@ -74,12 +74,14 @@ def _ended(task: TaskInfo) -> str:
 def _failed_run(runs: Runs, flow: str, scope: Scope) -> tuple[RunInfo, str]:
     """Find the latest run that failed: of the user's own, else of anybody's, since schedulers have their own names."""
     everyone = replace(scope, everyone=True)
-    looked = 0
+    looked, going = 0, ""
     for within in dict.fromkeys((scope, everyone) if not scope.namespace else (scope,)):
         for limit in LOOKED_AT:
             found, note = runs.runs(flow, within, limit)
             looked = max(looked, len(found))
             for run in found:
+                if run.status == "running" and not going:
+                    going = f" {run.pathspec} goes on."
                 if run.status == "failed" or (run.status == "running" and run.alive is False):
                     others = (
                         "" if within == scope else " None of your own has failed: this one is of another namespace."
@@ -91,6 +93,6 @@ def _failed_run(runs: Runs, flow: str, scope: Scope) -> tuple[RunInfo, str]:
         which = (
             f"None of the last {looked} runs of {flow} has failed." if looked > 1 else f"No run of {flow} has failed."
         )
-        raise NotFoundError(which, f"Name a task all the same, such as {flow}/start.")
+        raise NotFoundError(which + going, f"Name a task all the same, such as {flow}/start.")
     run, note = runs.latest(flow, scope=scope)  # raises, and says why there is none
     raise NotFoundError(f"{run.pathspec} has not failed.", note or f"Name a task: {run.pathspec}/start.")

@@ -100,7 +100,7 @@ def _put_back(method: ast.FunctionDef, text: str) -> str:
     source = textwrap.dedent("\n".join(text.split("\n")[first - 1 : method.end_lineno]))
     if [ast.dump(one) for one in parsed(source).body] != [ast.dump(method)]:  # a string holds lines without indentation
         source = ast.unparse(method)
-    return f"{source}\n\n\ntype(self).{method.name} = {method.name}"
+    return f"{source}\n\ntype(self).{method.name} = {method.name}"
 
 
 def _needed(wanted: frozenset[str], found: list[_Global]) -> list[_Global]:

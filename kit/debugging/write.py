@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import linecache
 import os
 import re
@@ -23,7 +24,7 @@ from kit.debugging.recorded import source_now, source_then
 from kit.debugging.source import Definition, Source
 from kit.debugging.split import in_one_piece, split, whole
 from kit.details import logs
-from kit.errors import ArgumentError, NotebookError, ReplayError, did_you_mean
+from kit.errors import ArgumentError, NotebookError, NotFoundError, ReplayError, did_you_mean
 from kit.foreach import said as foreach_said
 from kit.model import Pathspec, RunInfo, StepInfo, TaskInfo
 from kit.project import Project
@@ -56,7 +57,11 @@ class Written(Displayed):
     notes: tuple[str, ...]
 
     def _page(self) -> Page:
-        title = (Cell("wrote"), Cell(_shown(self.path), code=True), Cell(f"for {self.task}, kernel {self.kernel}"))
+        title = (
+            Cell("wrote"),
+            Cell(_shown(self.path), code=True, link=_from_notebook(self.path)),
+            Cell(f"for {self.task}, kernel {self.kernel}"),
+        )
         return Page(title, notes=self.notes)
 
 
@@ -92,7 +97,7 @@ def write_notebook(
     step = task.pathspec.step or ""
     path = _path(runs.project, task.pathspec, output, force)
     raised = recorded(runs, run, task)
-    now = source_now(runs.project, run.flow)
+    now = _today(runs, run, task)
     then, why = source_then(runs, run, task.pathspec, Path(runs.project.flow(run.flow).file))
     today = now.step(step) or _loaded_step(runs.project, run.flow, step)
     before = then.step(step) if then else None
@@ -119,6 +124,19 @@ def write_notebook(
     _write(path, sheet)
     fate = (f"{task.pathspec} did not fail.",) if task.status == "succeeded" else ()
     return Written(path, task.pathspec, sheet.kernel.name, (*chosen, *fate, *sheet.notes, *sheet.kernel.notes))
+
+
+def _today(runs: Runs, run: RunInfo, task: TaskInfo) -> Source:
+    try:
+        return source_now(runs.project, run.flow)
+    except NotFoundError as error:
+        script = runs.metadata(task.pathspec, run.store).get("script-name")
+        if not script:
+            raise
+        raise NotFoundError(
+            f"No flow file of this project defines {run.flow} any more; {run.pathspec} was a run of {script}.",
+            f"Bring it back, such as from the run's code package: metaflow code pull {run.pathspec}.",
+        ) from error
 
 
 def _foreach(task: TaskInfo) -> str:
@@ -221,19 +239,44 @@ def _path(project: Project, task: Pathspec, output: Path | None, force: bool) ->
     parts = [re.sub(r"\W+", "_", str(part)) for part in (task.step, task.task, task.run)]
     if output is not None and output.is_dir():
         output = output / f"debug_{parts[0]}_{parts[1]}.ipynb"
-    path = (output or project.notebooks_folder / f"debug_{parts[0]}_{parts[1]}.ipynb").absolute()
+    path = Path(os.path.abspath(output or project.notebooks_folder / f"debug_{parts[0]}_{parts[1]}.ipynb"))
     if path.suffix != ".ipynb":
         raise ArgumentError(
-            f"{path.name} is not the name of a notebook.", f"Write --output {path.with_suffix('.ipynb').name}."
+            f"{path.name} is not the name of a notebook.", f"Write --output {_shown(path.with_suffix('.ipynb'))}."
         )
-    if path.exists() and not force:
-        others = [path.with_stem(f"{path.stem}_{end}") for end in (parts[2], *range(2, 100))]
-        free = next((other for other in others if not other.exists()), others[-1])
+    if not path.exists():
+        return path
+    others = [path.with_stem(f"{path.stem}_{end}") for end in (parts[2], *range(2, 100))]
+    free = next((other for other in others if not other.exists()), others[-1])
+    if output is None:  # one of that name may be of another task, run or flow
+        own = next((one for one in (path, *others) if one.exists() and _is_about(one, task)), None)
+        if own is None:
+            return free
+        path = own
+    if not force:
         raise NotebookError(
             f"{_shown(path)} is there already.",
             f"Write another one, --output {_shown(free)}, or write over it with --force.",
         )
     return path
+
+
+def _is_about(path: Path, task: Pathspec) -> bool:
+    """Whether a notebook that is there is the task's own; one that cannot be read may be."""
+    try:
+        about = json.loads(path.read_bytes())["metadata"]["kit"]["debug"]
+    except (OSError, ValueError):
+        return True
+    except (KeyError, TypeError):
+        return False
+    return bool(about == str(task))
+
+
+def _from_notebook(path: Path) -> str:
+    """Name a file from the folder of the notebook that is running; from the working folder where there is none."""
+    running = os.environ.get("JPY_SESSION_NAME", "")  # Jupyter's own; a kernel of another front end has none
+    folder = os.path.dirname(running) if os.path.isabs(running) else ""
+    return Path(os.path.relpath(path, folder if os.path.isdir(folder) else None)).as_posix()
 
 
 def _shown(path: Path) -> str:

@@ -39,6 +39,7 @@ class Cell:
         code: Whether it is a name or a value, to be set in a fixed-width face.
         block: Lines below the text, all in a fixed-width face; for the last cell of a row.
         folded: Whether HTML shows the block only when the text is clicked.
+        link: The file that it names, from the notebook's folder, for HTML to link to; "" for none.
     """
 
     text: str
@@ -46,6 +47,7 @@ class Cell:
     code: bool = False
     block: tuple[str, ...] = ()
     folded: bool = False
+    link: str = ""
 
     def __str__(self) -> str:
         return f"{GLYPHS.get(self.mark, '')} {self.text}".strip()
