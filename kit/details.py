@@ -121,7 +121,8 @@ def _ending(storage: Any, task: TaskInfo) -> str:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    return f"its process was killed by {name}{', as when memory runs out' if name == 'SIGKILL' else ''}"
+    often = {"SIGKILL": ", as when memory runs out", "SIGSEGV": ", a segmentation fault"}.get(name, "")
+    return f"its process was killed by {name}{often}"
 
 
 def logs(runs: Runs, run: RunInfo, steps: Iterable[StepInfo]) -> tuple[Log, ...]:

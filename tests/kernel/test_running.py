@@ -206,8 +206,8 @@ def test_a_failed_run_is_resumed_from_where_it_failed(kernel: Kernel) -> None:
         ("WideFlow --environment moon", "moon"),
         ("WideFlow --resume --bad 3", "keeps its Parameters: bad"),
         ("FirstFlow", "two.py runs OtherFlow, not FirstFlow"),
-        ("EndsFlow --way exit", "failed: its process ended by itself"),
-        ("EndsFlow --way crash", "failed: its process ended with a segmentation fault"),
+        ("EndsFlow --way exit", "failed: its process ended with exit status"),
+        ("EndsFlow --way crash", "failed: its process was killed by SIGSEGV, a segmentation fault"),
     ],
 )
 def test_what_cannot_be_run_is_said(kernel: Kernel, line: str, said: str) -> None:
