@@ -3,70 +3,33 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from kit.checks.findings import Finding
-from kit.checks.subject import Module, Subject
-from kit.checks.syntax import Function, body, dotted, imported_names, lines_of, own_nodes, self_attribute
+from kit.checks.subject import Flow, Module, Subject
+from kit.checks.syntax import Function, argument, dotted, lines_of, own_nodes, self_attribute, text
+from kit.checks.unpicklable import MENDS, OTHER_MEND, Scope, Surroundings
 
 __all__ = ["picklable"]
 
-# What these return cannot be pickled: the tests try those of the standard library; the others hold locks and sockets.
-CALLS = {
-    **dict.fromkeys(("open", "io.open", "gzip.open", "bz2.open", "lzma.open", "codecs.open"), "an open file"),
-    **dict.fromkeys(("tarfile.open", "zipfile.ZipFile", "h5py.File", "os.fdopen"), "an open file"),
-    **dict.fromkeys(("tempfile.TemporaryFile", "tempfile.NamedTemporaryFile"), "an open file"),
-    **dict.fromkeys(("csv.reader", "csv.writer"), "a reader or writer of an open file"),
-    **{f"threading.{name}": "a lock" for name in ("Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore")},
-    "threading.Event": "an event of threads",
-    "threading.Barrier": "a barrier of threads",
-    "threading.local": "thread-local data",
-    **dict.fromkeys(("threading.Thread", "threading.Timer"), "a thread"),
-    **{f"multiprocessing.{name}": "a lock" for name in ("Lock", "RLock", "Semaphore", "Event", "Condition")},
-    "multiprocessing.Process": "a process",
-    "subprocess.Popen": "a process",
-    **dict.fromkeys(("multiprocessing.Pool", "multiprocessing.pool.Pool", "multiprocessing.Manager"), "a process pool"),
-    "multiprocessing.pool.ThreadPool": "a thread pool",
-    **dict.fromkeys(("queue.Queue", "queue.LifoQueue", "queue.PriorityQueue"), "a queue, which has a lock"),
-    **dict.fromkeys(("multiprocessing.Queue", "queue.SimpleQueue"), "a queue"),
-    "concurrent.futures.ThreadPoolExecutor": "a thread pool",
-    "concurrent.futures.ProcessPoolExecutor": "a process pool",
-    **dict.fromkeys(("socket.socket", "socket.create_connection"), "a socket"),
-    "ssl.create_default_context": "an SSL context",
-    "urllib.request.urlopen": "an open connection",
-    **{
-        f"{module}.connect": "a database connection"
-        for module in (
-            "sqlite3", "psycopg2", "psycopg", "pymysql", "MySQLdb", "mysql.connector", "snowflake.connector", "pyodbc",
-            "cx_Oracle", "oracledb", "duckdb", "redshift_connector", "pyathena", "trino.dbapi", "prestodb.dbapi",
-        )
-    },
-    "sqlalchemy.create_engine": "a database engine",
-    "pymongo.MongoClient": "a database client",
-    **dict.fromkeys(("boto3.client", "boto3.resource"), "an AWS client"),
-    **{
-        f"google.cloud.{name}.Client": "a Google Cloud client"
-        for name in ("storage", "bigquery", "firestore", "datastore")
-    },
-    "grpc.insecure_channel": "a channel",
-    "paramiko.SSHClient": "a connection",
-    "weakref.ref": "a weak reference",
-    "contextvars.ContextVar": "a context variable",
-    "memoryview": "a memoryview",
-    "importlib.import_module": "a module",
-}  # fmt: skip
-HOLDERS = {"collections.defaultdict", "functools.partial", "collections.deque", "list", "tuple", "set", "dict"}
-MENDS = {
-    "a lambda": "Write a function at the top of a module, or keep what it computes.",
-    "a generator": "Keep its values: list(...).",
-    "a module": "Import it in the steps that use it.",
-    "an open file": "Keep its content or its path, and close it in this step.",
-    "a function of this step": "Write it at the top of a module.",
-    "an instance of a class of this step": "Write the class at the top of a module.",
-}
-OTHER_MEND = "Keep it in a local variable, and make a new one in each step that needs it."
-_Left = dict[str, list[Finding]]  # findings by artifact, as a block leaves them
-MAX_HOPS = 4  # names followed from one to the next
+GROWING = {"append", "appendleft", "add", "insert"}
+OF_A_CLASS = {"a lambda", "a function of this step", "a class of this step"}  # which Metaflow leaves out there
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What a statement does to an artifact.
+
+    Args:
+        name: The artifact.
+        value: What is put there; None where that is not known, or where it is taken away.
+        adds: Whether what was there stays.
+    """
+
+    name: str
+    value: ast.expr | None
+    adds: bool = False
 
 
 def picklable(subject: Subject) -> Iterator[Finding]:
@@ -74,45 +37,167 @@ def picklable(subject: Subject) -> Iterator[Finding]:
 
     Metaflow pickles the artifacts when a step ends, so a step that took hours fails at its very end. A finding is an
     assignment, in a method of a flow, of what surely cannot be pickled: a lambda, a generator, an open file, a lock, a
-    thread, a process, a pool, a connection or client of the well-known libraries, a module, a function or an instance
-    of a class that is defined inside the step; also inside of a list, a dict or a defaultdict, and under a local
-    name. What the same method deletes or replaces afterwards is no artifact.
+    thread, a process, a pool, a connection, cursor or client of the well-known libraries, a module, a function or an
+    instance of a class that is defined inside the step; also inside of a list, a dict or a defaultdict, under a local
+    name, with setattr, and where a function of the project returns it. So is such a value in the flow's class itself,
+    which is an artifact too.
+
+        self.model = lambda rows: rows * 2      # a finding
+        self.rows = (row for row in table)      # a finding; list(...) of it is none
+        self.text = open("notes.txt").read()    # none
+
+    What the same method, or one that it calls, deletes or replaces afterwards is no artifact, and what the source does
+    not say for sure is left alone.
     """
     seen: set[int] = set()
     for flow in subject.flows:
+        around = Surroundings(subject.modules, flow.methods)
+        removed = {name: frozenset(_removed(node)) for name, (_, node) in flow.methods.items()}
         for name, (module, node) in flow.methods.items():
-            if id(node) in seen or name.startswith("__"):
-                continue
-            seen.add(id(node))
-            yield from _in_method(flow.info.name, module, node)
+            if id(node) not in seen and not name.startswith("__"):
+                seen.add(id(node))
+                gone: frozenset[str] = frozenset() if name in flow.steps else frozenset().union(*removed.values())
+                yield from _Method(flow, module, node, around, removed).findings(gone)
+        for module, cls in flow.classes:
+            if id(cls) not in seen:
+                seen.add(id(cls))
+                yield from _constants(flow, module, cls, around)
 
 
-def _in_method(flow: str, module: Module, node: Function) -> Iterator[Finding]:
-    scope = _Scope(module, node)
+def _constants(flow: Flow, module: Module, cls: ast.ClassDef, around: Surroundings) -> Iterator[Finding]:
+    """Find values of the class that Metaflow would keep as artifacts when a run starts."""
+    scope = Scope(around, module)
+    for statement in cls.body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        value = getattr(statement, "value", None)
+        for target in targets:
+            if isinstance(statement, (ast.Assign, ast.AnnAssign)) and isinstance(target, ast.Name):
+                reason = scope.unpicklable(value)
+                if reason and reason not in OF_A_CLASS and not target.id.startswith("_"):
+                    message = f"{target.id} of {flow.info.name} is {reason}, which cannot be pickled: no run starts"
+                    mend = "Name it with a leading _, which Metaflow leaves out, or make it in the steps that need it."
+                    yield Finding(module.path, statement.lineno, message, mend, lines=lines_of(statement))
 
-    def found(statement: ast.stmt, name: str, value: ast.expr | None) -> list[Finding]:
-        reason = scope.unpicklable(value) if value is not None else None
+
+class _Method:
+    """A method of a flow, and what it leaves in the artifacts."""
+
+    def __init__(
+        self,
+        flow: Flow,
+        module: Module,
+        node: Function,
+        around: Surroundings,
+        removed: Mapping[str, frozenset[str]],
+    ) -> None:
+        self.flow, self.module, self.node, self.removed = flow, module, node, removed
+        self.scope = Scope(around, module, node)
+        self.owner = _owner(node)
+
+    def findings(self, gone: frozenset[str]) -> Iterator[Finding]:
+        """Give what it leaves that cannot be pickled, without the artifacts that another method takes away."""
+        for name, findings in self._left(self.node.body).items():
+            if name not in gone:
+                yield from findings
+
+    def _left(self, block: list[ast.stmt]) -> dict[str, list[Finding]]:
+        """Give what a block leaves: a later assignment takes the place of one before, unless it may not be reached."""
+        left: dict[str, list[Finding]] = {}
+        for statement in block:
+            for change in self._changes(statement):
+                before = left.get(change.name, []) if change.adds else []
+                left[change.name] = [*before, *self._found(statement, change)]
+            always = isinstance(statement, (ast.With, ast.AsyncWith))
+            for inner, certain in _blocks(statement, always):
+                for name, findings in self._left(inner).items():
+                    left[name] = findings if certain else [*left.get(name, []), *findings]
+        return left
+
+    def _found(self, statement: ast.stmt, change: _Change) -> list[Finding]:
+        reason = self.scope.unpicklable(change.value)
         if not reason:
             return []
-        message = f"self.{name} is {reason}, which cannot be pickled: {node.name} of {flow} fails when it ends"
+        verb = "holds" if change.adds else "is"
+        where = f"{self.node.name} of {self.flow.info.name}"
+        message = f"self.{change.name} {verb} {reason}, which cannot be pickled: {where} fails when it ends"
         mend = MENDS.get(reason, OTHER_MEND)
-        return [Finding(module.path, statement.lineno, message, mend, lines=_head(statement))]
+        return [Finding(self.module.path, statement.lineno, message, mend, lines=_head(statement))]
 
-    for findings in _left(node.body, found).values():
-        yield from findings
+    def _changes(self, node: ast.stmt) -> Iterator[_Change]:
+        """Give what a statement itself does to artifacts."""
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                yield from self._paired(target, node.value)
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
+            yield from self._paired(node.target, node.value)
+        elif isinstance(node, ast.AugAssign):
+            name = self_attribute(node.target, self.owner)
+            yield from [_Change(name, node.value, adds=True)] if name else []
+        elif isinstance(node, (ast.With, ast.AsyncWith)):
+            for item in node.items:
+                if item.optional_vars is not None:
+                    yield from self._paired(item.optional_vars, item.context_expr)
+        elif isinstance(node, (ast.For, ast.AsyncFor)):
+            yield from self._paired(node.target, None)
+        elif isinstance(node, ast.Delete):
+            for target in node.targets:
+                if not isinstance(target, ast.Subscript):
+                    yield from self._paired(target, None)
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            yield from self._called(node.value)
+
+    def _called(self, call: ast.Call) -> Iterator[_Change]:
+        named = _set_by_name(call, self.owner)
+        if named is not None:
+            yield named
+        method = self_attribute(call.func, self.owner)
+        if method is not None:
+            yield from (_Change(name, None) for name in self.removed.get(method, ()))
+        if isinstance(call.func, ast.Attribute) and call.func.attr in GROWING and call.args:
+            name = self_attribute(call.func.value, self.owner)
+            yield from [_Change(name, call.args[-1], adds=True)] if name else []
+
+    def _paired(self, target: ast.expr, value: ast.expr | None) -> Iterator[_Change]:
+        adds = isinstance(target, ast.Subscript)
+        name = self_attribute(target.value if isinstance(target, ast.Subscript) else target, self.owner)
+        if name is not None:
+            if not name.startswith("__"):  # Metaflow leaves those out
+                yield _Change(name, value, adds)
+        elif isinstance(target, (ast.Tuple, ast.List)):
+            values: Sequence[ast.expr | None] = [None] * len(target.elts)
+            starred = any(isinstance(part, ast.Starred) for part in target.elts)
+            if isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(target.elts) and not starred:
+                values = value.elts
+            for part, given in zip(target.elts, values, strict=True):
+                yield from self._paired(part, given)
 
 
-def _left(block: list[ast.stmt], found: Callable[[ast.stmt, str, ast.expr | None], list[Finding]]) -> _Left:
-    """Give what a block leaves: a later assignment takes the place of one before, unless it may not be reached."""
-    left: _Left = {}
-    for statement in block:
-        for name, value in _assigned(statement):
-            left[name] = found(statement, name, value)
-        always = isinstance(statement, (ast.With, ast.AsyncWith))
-        for inner, certain in _blocks(statement, always):
-            for name, findings in _left(inner, found).items():
-                left[name] = findings if certain else [*left.get(name, []), *findings]
-    return left
+def _owner(node: Function) -> str:
+    """Give the name that a method has for the flow, which is `self` by custom alone."""
+    given = [*node.args.posonlyargs, *node.args.args]
+    return given[0].arg if given else "self"
+
+
+def _set_by_name(call: ast.Call, owner: str) -> _Change | None:
+    """Read setattr(self, "name", value) and delattr(self, "name")."""
+    name = text(argument(call, "", 1))
+    known = dotted(call.func, {}) in ("setattr", "delattr") and name is not None
+    if not known or name is None or not isinstance(call.args[0], ast.Name) or call.args[0].id != owner:
+        return None
+    return _Change(name, call.args[2] if len(call.args) > 2 else None)
+
+
+def _removed(node: Function) -> Iterator[str]:
+    """Name the artifacts that a method deletes, or sets to None."""
+    owner = _owner(node)
+    for one in own_nodes(node.body):
+        if isinstance(one, ast.Delete):
+            yield from (name for target in one.targets if (name := self_attribute(target, owner)))
+        elif isinstance(one, ast.Assign) and isinstance(one.value, ast.Constant) and one.value.value is None:
+            yield from (name for target in one.targets if (name := self_attribute(target, owner)))
+        elif isinstance(one, ast.Call) and dotted(one.func, {}) == "delattr":
+            change = _set_by_name(one, owner)
+            yield from [change.name] if change else []
 
 
 def _blocks(statement: ast.stmt, always: bool) -> Iterator[tuple[list[ast.stmt], bool]]:
@@ -130,172 +215,3 @@ def _head(statement: ast.stmt) -> tuple[int, ...]:
     """Give the lines of a statement, without those of the blocks in it."""
     inner = [part[0].lineno for part, _ in _blocks(statement, False) if part]
     return tuple(line for line in lines_of(statement) if line < min(inner, default=line + 1))
-
-
-def _assigned(node: ast.stmt) -> Iterator[tuple[str, ast.expr | None]]:
-    """Give the artifacts that a statement itself sets or deletes: name, and value, or None where that is not known."""
-    if isinstance(node, ast.Assign):
-        for target in node.targets:
-            yield from _paired(target, node.value)
-    elif isinstance(node, ast.AnnAssign) and node.value is not None:
-        yield from _paired(node.target, node.value)
-    elif isinstance(node, (ast.With, ast.AsyncWith)):
-        for item in node.items:
-            if item.optional_vars is not None:
-                yield from _paired(item.optional_vars, item.context_expr)
-    elif isinstance(node, (ast.For, ast.AsyncFor, ast.AugAssign)):
-        yield from _paired(node.target, None)
-    elif isinstance(node, ast.Delete):
-        for target in node.targets:
-            yield from _paired(target, None)
-
-
-def _paired(target: ast.expr, value: ast.expr | None) -> Iterator[tuple[str, ast.expr | None]]:
-    name = self_attribute(target)
-    if name is not None:
-        if not name.startswith("__"):  # Metaflow leaves those out
-            yield name, value
-    elif isinstance(target, (ast.Tuple, ast.List)):
-        values: Sequence[ast.expr | None] = [None] * len(target.elts)
-        starred = any(isinstance(part, ast.Starred) for part in target.elts)
-        if isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(target.elts) and not starred:
-            values = value.elts
-        for part, given in zip(target.elts, values, strict=True):
-            yield from _paired(part, given)
-
-
-class _Scope:
-    """What names stand for in a method: its own single assignments, then those of its file.
-
-    Args:
-        module: The file.
-        method: The method.
-    """
-
-    def __init__(self, module: Module, method: Function) -> None:
-        self.names = {**module.names, **imported_names(body(method))}
-        self.modules = _modules(module.tree.body) | _modules(body(method))
-        self.own = _bindings(body(method), _arguments(method))
-        self.outer = _bindings(module.tree.body, {})
-
-    def unpicklable(self, value: ast.expr, hops: int = 0) -> str | None:
-        """Say what a value is that cannot be pickled; None for what can, or what is not known."""
-        if isinstance(value, ast.Lambda):
-            return "a lambda"
-        if isinstance(value, ast.GeneratorExp):
-            return "a generator"
-        if isinstance(value, ast.Name):
-            return self._named(value.id, hops)
-        if isinstance(value, ast.Call):
-            return self._called(value, hops)
-        if isinstance(value, (ast.NamedExpr, ast.Starred, ast.Await)):
-            return self.unpicklable(value.value, hops)
-        if isinstance(value, ast.Attribute):
-            return "a module" if dotted(value, self.names) in self.modules else None
-        for part in _parts(value):
-            reason = self.unpicklable(part, hops)
-            if reason:
-                return reason
-        return None
-
-    def _named(self, name: str, hops: int) -> str | None:
-        bound = self.own.get(name, self.outer.get(name))
-        if bound is None:
-            shadowed = name in self.own or name in self.outer
-            return "a module" if not shadowed and self.names.get(name) in self.modules else None
-        if isinstance(bound, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            return "a function of this step" if name in self.own else None
-        if isinstance(bound, ast.ClassDef):
-            return "a class of this step" if name in self.own else None
-        if isinstance(bound, ast.expr) and hops < MAX_HOPS:
-            return self.unpicklable(bound, hops=hops + 1)
-        return None
-
-    def _called(self, call: ast.Call, hops: int) -> str | None:
-        function = call.func
-        name = dotted(function, self.names)
-        if isinstance(function, ast.Name):
-            bound = self.own.get(function.id, self.outer.get(function.id))
-            if isinstance(bound, ast.FunctionDef) and any(
-                isinstance(one, (ast.Yield, ast.YieldFrom)) for one in own_nodes(bound.body)
-            ):
-                return "a generator" if not bound.decorator_list else None
-            if isinstance(bound, ast.ClassDef) and function.id in self.own:
-                return "an instance of a class of this step"
-            if function.id in self.own or function.id in self.outer:
-                return None
-        if name in CALLS:
-            return CALLS[name]
-        if isinstance(function, ast.Attribute) and function.attr == "open" and isinstance(function.value, ast.Call):
-            return "an open file" if dotted(function.value.func, self.names) == "pathlib.Path" else None
-        if name in {"collections.defaultdict", "functools.partial"} and call.args:
-            return self.unpicklable(call.args[0], hops=hops)
-        if name in HOLDERS and call.args and isinstance(call.args[0], (ast.List, ast.Tuple, ast.Dict, ast.Set)):
-            return self.unpicklable(call.args[0], hops=hops)
-        if name in HOLDERS and call.args and isinstance(call.args[0], (ast.GeneratorExp, ast.ListComp)):
-            return self.unpicklable(call.args[0].elt, hops=hops)
-        return None
-
-
-def _parts(value: ast.expr) -> list[ast.expr]:
-    """Give the expressions that a value holds, as it is pickled with them."""
-    if isinstance(value, (ast.List, ast.Tuple, ast.Set)):
-        return value.elts
-    if isinstance(value, ast.Dict):
-        return [*value.values]
-    if isinstance(value, (ast.ListComp, ast.SetComp)):
-        return [value.elt] if isinstance(value.elt, (ast.Lambda, ast.Call, ast.GeneratorExp)) else []
-    if isinstance(value, ast.DictComp):
-        return [value.value] if isinstance(value.value, (ast.Lambda, ast.Call, ast.GeneratorExp)) else []
-    if isinstance(value, ast.IfExp):
-        return [value.body, value.orelse]
-    return []
-
-
-def _modules(statements: Sequence[ast.AST]) -> set[str]:
-    """Give the dotted names of what is imported as a module, by a plain `import`."""
-    found: set[str] = set()
-    for node in own_nodes(statements):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names} | {alias.name.split(".")[0] for alias in node.names}
-    return found
-
-
-def _arguments(method: Function) -> dict[str, None]:
-    given = method.args
-    return {one.arg: None for one in [*given.posonlyargs, *given.args, *given.kwonlyargs]}
-
-
-def _bindings(statements: Sequence[ast.AST], start: Mapping[str, None]) -> dict[str, ast.AST | None]:
-    """Map names to what is bound to them; None where that happens more than once, or in a way that is not followed."""
-    found: dict[str, ast.AST | None] = dict(start)
-
-    def bind(name: str, value: ast.AST | None) -> None:
-        found[name] = None if name in found else value
-
-    for node in own_nodes(statements):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            bind(node.name, node)
-        elif isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            bind(node.targets[0].id, node.value)
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            bind(node.target.id, node.value)
-        elif isinstance(node, (ast.With, ast.AsyncWith)):
-            for item in node.items:
-                if isinstance(item.optional_vars, ast.Name):
-                    bind(item.optional_vars.id, item.context_expr)
-    single = {id(node) for node in own_nodes(statements) if _plain_target(node) for node in _plain_target(node)}
-    for node in own_nodes(statements):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)) and id(node) not in single:
-            found[node.id] = None
-    return found
-
-
-def _plain_target(node: ast.AST) -> list[ast.expr]:
-    if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-        return [node.targets[0]]
-    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-        return [node.target]
-    if isinstance(node, (ast.With, ast.AsyncWith)):
-        return [item.optional_vars for item in node.items if isinstance(item.optional_vars, ast.Name)]
-    return []

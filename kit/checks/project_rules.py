@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import subprocess
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from fnmatch import fnmatch
@@ -27,8 +28,10 @@ def metaflow_ignored(subject: Subject) -> Iterator[Finding]:
 
     It is the local datastore: every artifact of every run, pickled. In git it makes each clone larger for ever, and
     what is in it (data, sometimes credentials) cannot be taken back. Git itself is asked where the project is in a
-    repository, so that `.gitignore` of any folder, `.git/info/exclude` and your own global file count; else the
-    project's `.gitignore` is read.
+    repository, so that `.gitignore` of any folder, `.git/info/exclude` and your own global file count; else git reads
+    the project's `.gitignore` as if it were one. A datastore that lies in a folder of the project, such as the one of
+    the flows or the notebooks, is looked at too. The mend is a line `.metaflow/` in `.gitignore`, and
+    `git rm -r --cached` for what is in git already.
     """
     root = subject.project.root
     stores = [path for path in subject.project.stores() if root in path.parents] or [root / ".metaflow"]
@@ -48,20 +51,26 @@ def _gitignore(root: Path) -> tuple[str, int]:
 
 
 def _ignored(root: Path, name: str) -> bool:
-    asked = _git(root, "check-ignore", "--quiet", "--", f"{name}/any")
+    words = ("check-ignore", "--quiet", "--", f"{name}/any")
+    asked = _git(root, *words)
     if asked is not None and asked.returncode in (0, 1):
         return asked.returncode == 0
-    for folder in (root, *root.parents):
-        try:
-            lines = (folder / ".gitignore").read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError):
-            lines = []
-        patterns = [line.strip().rstrip("*").strip("/") for line in lines if not line.lstrip().startswith("#")]
-        if any(pattern and fnmatch(Path(name).name, pattern.rpartition("/")[2]) for pattern in patterns):
-            return True
-        if (folder / ".git").exists():
-            break
-    return False
+    with tempfile.TemporaryDirectory() as empty:  # in no repository yet: git is asked as if the project were one
+        made = _git(root, "init", "--quiet", "--bare", empty)
+        asked = _git(root, f"--git-dir={empty}", f"--work-tree={root}", "-c", "core.bare=false", *words)
+        if made is not None and asked is not None and asked.returncode in (0, 1):
+            return asked.returncode == 0
+    return _listed(root / ".gitignore", Path(name).name)
+
+
+def _listed(path: Path, name: str) -> bool:
+    """Whether a .gitignore has a line for a name, as near as it can be told without git."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return False
+    patterns = [line.strip().removesuffix("/**").removesuffix("/*").strip("/").removeprefix("**/") for line in lines]
+    return any(pattern and fnmatch(name, pattern) for pattern in patterns)
 
 
 def _git(root: Path, *words: str) -> subprocess.CompletedProcess[str] | None:

@@ -58,9 +58,9 @@ def text(node: ast.AST | None) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
-def self_attribute(node: ast.AST) -> str | None:
+def self_attribute(node: ast.AST, owner: str = "self") -> str | None:
     """Give the name of X in `self.X`; None for anything else."""
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == owner:
         return node.attr
     return None
 

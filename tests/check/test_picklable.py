@@ -7,8 +7,8 @@ import sys
 import pytest
 from check_projects import flow
 
-from kit.checks.pickling import CALLS
 from kit.checks.run import check
+from kit.checks.unpicklable import CALLS
 
 
 @pytest.mark.parametrize(
