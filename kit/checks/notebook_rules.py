@@ -77,5 +77,5 @@ def notebook_reference(subject: Subject) -> Iterator[Finding]:
 
 def _tested(subject: Subject) -> Iterator[CheckedNotebook]:
     for notebook in subject.notebooks:
-        if notebook.tested and notebook.code and notebook.language in ("python", "ipython", "python3"):
+        if notebook.tested and notebook.code and notebook.python:
             yield notebook

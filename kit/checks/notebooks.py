@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,7 @@ from typing import Any
 from kit.regression.discover import is_left_out
 from kit.regression.lines import CellLines, cell_lines
 
-__all__ = ["Cell", "CheckedNotebook", "read_notebook"]
+__all__ = ["Cell", "CheckedNotebook", "plain", "read_notebook"]
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 TEXTUAL = ("text/", "application/json", "application/javascript", "image/svg")
@@ -28,6 +29,7 @@ class Cell:
         source: Its source.
         tags: Its tags.
         outputs: The texts of its outputs, without colours and pictures.
+        metadata: Its own metadata and that of its outputs, as JSON.
         lines: Where it is in the file.
         end: The line of the file at which the next cell begins.
     """
@@ -37,6 +39,7 @@ class Cell:
     source: str
     tags: frozenset[str]
     outputs: tuple[str, ...]
+    metadata: str
     lines: CellLines
     end: int
 
@@ -69,6 +72,11 @@ class CheckedNotebook:
             if isinstance(value, Mapping) and isinstance(value.get(name), str):
                 return str(value[name]).lower()
         return "python"
+
+    @property
+    def python(self) -> bool:
+        """Whether its kernel speaks Python."""
+        return self.language in ("python", "ipython", "python3")
 
     @property
     def code(self) -> tuple[Cell, ...]:
@@ -107,21 +115,27 @@ def _cell(number: int, cell: dict[str, Any], lines: CellLines, end: int) -> Cell
     metadata = cell.get("metadata")
     tags = metadata.get("tags") if isinstance(metadata, dict) else None
     outputs = cell.get("outputs")
+    outputs = [one for one in outputs if isinstance(one, dict)] if isinstance(outputs, list) else []
+    about = [part for part in (metadata, *(one.get("metadata") for one in outputs)) if part]
     return Cell(
         number=number,
         code=cell.get("cell_type") == "code",
         source=_joined(cell.get("source")),
         tags=frozenset(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else frozenset(),
-        outputs=tuple(ANSI.sub("", found) for found in _texts(outputs if isinstance(outputs, list) else [])),
+        outputs=tuple(plain(found) for found in _texts(outputs)),
+        metadata=json.dumps(about) if about else "",
         lines=lines,
         end=end,
     )
 
 
-def _texts(outputs: list[Any]) -> Iterator[str]:
+def plain(text: str) -> str:
+    """Take the colours out of a text, and what HTML has in place of quotes and brackets."""
+    return html.unescape(ANSI.sub("", text))
+
+
+def _texts(outputs: list[dict[str, Any]]) -> Iterator[str]:
     for output in outputs:
-        if not isinstance(output, dict):
-            continue
         yield _joined(output.get("text"))
         traceback = output.get("traceback")
         lines = [line for line in traceback if isinstance(line, str)] if isinstance(traceback, list) else []

@@ -191,9 +191,9 @@ def _removed(node: Function) -> Iterator[str]:
     """Name the artifacts that a method deletes, or sets to None."""
     owner = _owner(node)
     for one in own_nodes(node.body):
-        if isinstance(one, ast.Delete):
-            yield from (name for target in one.targets if (name := self_attribute(target, owner)))
-        elif isinstance(one, ast.Assign) and isinstance(one.value, ast.Constant) and one.value.value is None:
+        if isinstance(one, ast.Delete) or (
+            isinstance(one, ast.Assign) and isinstance(one.value, ast.Constant) and one.value.value is None
+        ):
             yield from (name for target in one.targets if (name := self_attribute(target, owner)))
         elif isinstance(one, ast.Call) and dotted(one.func, {}) == "delattr":
             change = _set_by_name(one, owner)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
-import re
-import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from kit.checks.cell_code import code_of, commands, tree_of
 from kit.checks.declared import declarations, pinned
 from kit.checks.findings import Finding
+from kit.checks.installs import DEPS_MAGIC, loose_in, loose_words, split
+from kit.checks.notebooks import CheckedNotebook
 from kit.checks.subject import Module, Subject
 from kit.checks.syntax import argument, dotted, flow_nodes, lines_of, text
 
@@ -23,9 +24,7 @@ PROCESSES = {
     "os.popen",
     *(f"subprocess.{name}" for name in ("run", "call", "check_call", "check_output", "Popen")),
 }
-MAGIC = re.compile(r"^\s*(?:[!%](?:\w+\s+-m\s+)?(?:uv\s+)?pip3?\s+install|%mf_install_deps)\s+(?P<words>.*)$")
-VALUED = {"-r", "--requirement", "-c", "--constraint", "-e", "--editable", "-i", "--index-url", "--extra-index-url",
-          "-f", "--find-links", "-t", "--target", "--flow", "--step", "--python"}  # fmt: skip
+PIPS = {"pip.main", "pip._internal.main", "pip._internal.cli.main.main"}
 MEND = "Write the version: name==1.2, or a range that ends, as in >=1.2,<2."
 ALWAYS_THERE = {"metaflow", "kit", "metaflow_extensions", "IPython", "setuptools", "pkg_resources", "pip", "__main__"}
 
@@ -48,13 +47,8 @@ def pins(subject: Subject) -> Iterator[Finding]:
             elif isinstance(node, ast.Call):
                 yield from _call(subject, module, node)
     for notebook in subject.notebooks:
-        for cell in notebook.code:
-            for number, line in enumerate(cell.source.splitlines(), start=1):
-                found = MAGIC.match(line)
-                loose = _loose_words(_split(found["words"])) if found else []
-                if loose:
-                    message = f"{_named(loose)} installed without a version"
-                    yield Finding(str(notebook.path), cell.lines.line(number), message, MEND, cell.number)
+        if notebook.python:
+            yield from _in_notebook(subject, notebook)
     declared = list(declarations(subject.project.root, subject.project.flows_folder))
     for one in declared:
         if one.loose:
@@ -65,6 +59,29 @@ def pins(subject: Subject) -> Iterator[Finding]:
         yield from _undeclared(subject)
 
 
+def _in_notebook(subject: Subject, notebook: CheckedNotebook) -> Iterator[Finding]:
+    whole = ast.Module(body=[node for cell in notebook.code for node in tree_of(cell.source).body], type_ignores=[])
+    module = Module(str(notebook.path), notebook.text, whole)
+    for cell in notebook.code:
+        found = [(number, message) for number, message in _installed(cell.source)]
+        for node in flow_nodes(tree_of(cell.source)):
+            if isinstance(node, ast.Call):
+                found += [(one.line, one.message) for one in _call(subject, module, node)]
+        for number, message in sorted(found):
+            yield Finding(str(notebook.path), cell.lines.line(number), message, MEND, cell.number)
+
+
+def _installed(source: str) -> Iterator[tuple[int, str]]:
+    """Find what the magics and shell lines of a cell install without a version."""
+    lines = [(number, loose_in(split(line))) for number, line in commands(source)]
+    for number, line in enumerate(code_of(source).splitlines(), start=1):
+        found = DEPS_MAGIC.match(line)
+        lines += [(number, loose_words(split(found["words"])))] if found else []
+    for number, loose in lines:
+        if loose:
+            yield number, f"{_named(loose)} installed without a version"
+
+
 def _decorator(subject: Subject, module: Module, decorator: ast.expr) -> Iterator[Finding]:
     if not isinstance(decorator, ast.Call):
         return
@@ -73,23 +90,45 @@ def _decorator(subject: Subject, module: Module, decorator: ast.expr) -> Iterato
         return
     loose: list[tuple[str, int]] = []
     for keyword in ("packages", "libraries"):
-        given = _literal(subject, module, argument(decorator, keyword))
-        for key, value in zip(given.keys, given.values, strict=True) if isinstance(given, ast.Dict) else ():
-            package, version = text(key), text(value)
-            if package is not None and version is not None and not pinned(f"{package} {version}", version):
+        for package, value in _entries(subject, module, argument(decorator, keyword)):
+            nothing = isinstance(value, ast.Constant) and value.value is None
+            version = "" if nothing else text(_literal(subject, module, value))
+            if version is not None and not pinned(f"{package} {version}", version):
                 loose.append((package, decorator.lineno))
     if loose:
         message = f"@{name}: {_named(package for package, _ in loose)} not pinned"
         yield Finding(module.path, decorator.lineno, message, MEND, lines=lines_of(decorator))
 
 
+def _entries(subject: Subject, module: Module, node: ast.expr | None) -> Iterator[tuple[str, ast.expr]]:
+    """Give the packages of a table, as far as the source says them: {...}, dict(...), {**A}, A | B."""
+    node = _literal(subject, module, node)
+    if isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=True):
+            package = text(key)
+            if key is None:
+                yield from _entries(subject, module, value)
+            elif package is not None:
+                yield package, value
+    elif isinstance(node, ast.Call) and dotted(node.func, module.names) == "dict":
+        for keyword in node.keywords:
+            yield from [(keyword.arg, keyword.value)] if keyword.arg else _entries(subject, module, keyword.value)
+        for given in node.args:
+            yield from _entries(subject, module, given)
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        yield from _entries(subject, module, node.left)
+        yield from _entries(subject, module, node.right)
+
+
 def _call(subject: Subject, module: Module, call: ast.Call) -> Iterator[Finding]:
     name = dotted(call.func, module.names)
-    if name.rpartition(".")[2] == INSTALLER and call.args:
-        loose = [one for one in _requirements(subject, module, call.args[0]) if not pinned(one)]
+    if name.rpartition(".")[2] == INSTALLER:
+        given = argument(call, "spec", 0)
+        loose = [one for one in _requirements(subject, module, given) if not pinned(one)]
         message = f"{INSTALLER}: {_named(loose)} not pinned"
-    elif name in PROCESSES and call.args:
-        loose = _loose_words(_pip_words(call.args[0]))
+    elif name in PROCESSES or name in PIPS:
+        words = _words(argument(call, "args", 0))
+        loose = loose_in(["pip", *words] if name in PIPS else words)
         message = f"{_named(loose)} installed without a version"
     else:
         return
@@ -100,13 +139,14 @@ def _call(subject: Subject, module: Module, call: ast.Call) -> Iterator[Finding]
 def _requirements(subject: Subject, module: Module, node: ast.expr | None) -> Iterator[str]:
     """Give the requirements that install_dependencies is called with, as far as the source says them."""
     node = _literal(subject, module, node)
-    if isinstance(node, ast.Dict):
-        yield from (value for value in map(text, node.values) if value is not None)
-    elif isinstance(node, (ast.List, ast.Tuple)):
+    if isinstance(node, (ast.List, ast.Tuple)):
         for part in node.elts:
             yield from _requirements(subject, module, part)
     elif text(node) is not None:
         yield str(text(node))
+    else:
+        values = (text(value) for _, value in _entries(subject, module, node))
+        yield from (value for value in values if value is not None)
 
 
 def _literal(subject: Subject, module: Module, node: ast.expr | None, hops: int = 0) -> ast.expr | None:
@@ -140,50 +180,35 @@ def _modules(subject: Subject, dotted_name: str) -> list[Module]:
     return [module for path, module in subject.modules.items() if Path(path).stem == stem]
 
 
-def _pip_words(node: ast.expr) -> list[str]:
-    """Give what follows `pip install` in a command, as one text or a list of words."""
-    whole = text(node)
-    words = _split(whole) if whole is not None else []
+def _words(node: ast.expr | None) -> list[str]:
+    """Give the words of a command: one text, a list of words, or a text that is split; `{}` for what is computed."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "split":
+        node = node.func.value
     if isinstance(node, (ast.List, ast.Tuple)):
-        words = [text(part) or "" for part in node.elts]
-    for at, word in enumerate(words[:-1]):
-        if Path(word).name in ("pip", "pip3") and words[at + 1] == "install":
-            return words[at + 2 :]
-    return []
+        return [_spoken(part) or "{}" for part in node.elts]
+    return split(_spoken(node) or "")
 
 
-def _loose_words(words: Iterable[str]) -> list[str]:
-    loose: list[str] = []
-    before = ""
-    for word in words:
-        if word in ("&&", "||", ";", "|", ">"):
-            break
-        if re.match(r"[A-Za-z0-9][\w.-]*(?:\[[\w,. -]*\])?(?:[<>=!~].*)?$|git\+", word) and before not in VALUED:
-            requirement = word.partition("=")[2] if re.match(r"[\w.]+=[^=]", word) else word
-            if not pinned(requirement) and not word.endswith((".txt", ".whl", ".gz", ".toml")) and "{" not in word:
-                loose.append(requirement)
-        before = word
-    return [] if any(word in ("--check", "--flow") for word in words) else loose
-
-
-def _split(line: str) -> list[str]:
-    try:
-        return shlex.split(line, comments=True)
-    except ValueError:
-        return []
+def _spoken(node: ast.expr | None) -> str | None:
+    if isinstance(node, ast.JoinedStr):
+        return "".join(text(part) if text(part) is not None else "{}" for part in node.values)  # type: ignore[misc]
+    return text(node)
 
 
 def _undeclared(subject: Subject) -> Iterator[Finding]:
-    """Find flow files whose imports nothing declares; what their steps install or pin themselves is a declaration."""
+    """Find files whose imports nothing declares; what their steps install or pin themselves is a declaration."""
     own = {Path(path).stem for path in subject.modules}
     own |= {folder.name for path in subject.modules for folder in Path(path).parents}
-    for path in dict.fromkeys(flow.info.file for flow in subject.flows):
+    root = subject.project.root
+    own |= {path.parent.name for folder in (root, root / "src") for path in folder.glob("*/*.py")}
+    own |= {path.stem for folder in (root, root / "src") for path in folder.glob("*.py")}
+    for path in _used(subject):
         module = subject.modules[path]
         words = {node.id for node in ast.walk(module.tree) if isinstance(node, ast.Name)}
         if words & (DECORATORS | {INSTALLER, "kubernetes", "batch", "uv"}):
             continue
         names: dict[str, int] = {}
-        for node in flow_nodes(module.tree):
+        for node in _reached(module.tree):
             for name in _imports(node):
                 if name not in own and name not in ALWAYS_THERE and name not in sys.stdlib_module_names:
                     names.setdefault(name, getattr(node, "lineno", 1))
@@ -191,6 +216,22 @@ def _undeclared(subject: Subject) -> Iterator[Finding]:
             message = f"imports {_named(names, verb=False)}, and nothing in the project pins packages"
             mend = "List them with versions in pyproject.toml or requirements.txt, or pin them with @pypi."
             yield Finding(path, next(iter(names.values())), message, mend, lines=tuple(names.values()))
+
+
+def _used(subject: Subject) -> list[str]:
+    """Give the flow files, and the modules beside them that they import."""
+    flow_files = list(dict.fromkeys(flow.info.file for flow in subject.flows))
+    imported = {name for path in flow_files for node in ast.walk(subject.modules[path].tree) for name in _imports(node)}
+    return [*flow_files, *(p for p in subject.modules if p not in flow_files and Path(p).stem in imported)]
+
+
+def _reached(node: ast.AST) -> Iterator[ast.AST]:
+    """Give the nodes of a file, without what is for type checkers alone."""
+    yield node
+    if isinstance(node, ast.If) and dotted(node.test, {}).endswith("TYPE_CHECKING"):
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from _reached(child)
 
 
 def _imports(node: ast.AST) -> list[str]:

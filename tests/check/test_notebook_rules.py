@@ -5,7 +5,7 @@ from check_projects import TOKEN, flow, notebook
 from support import write_files
 
 from kit.checks.run import check
-from kit.checks.secrets import secret_kinds
+from kit.checks.secret_shapes import secret_kinds
 
 
 def test_a_debug_notebook_loads_kit_takes_its_run_and_has_a_reference(found, tmp_path):
