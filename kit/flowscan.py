@@ -120,8 +120,11 @@ def _files(folder: str, recursive: bool, seen: set[str]) -> Iterator[str]:
     if real in seen or not os.path.isdir(real):  # a link may lead back to where it is
         return
     seen.add(real)
-    with os.scandir(folder) as entries:
-        found = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
+    except OSError:  # a folder that may not be read
+        return
     for entry in found:
         if entry.name.startswith(".") or entry.name in SKIPPED_FOLDERS:
             continue

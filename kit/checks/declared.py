@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -38,7 +39,7 @@ def declarations(root: Path, flows: Path) -> Iterator[Declared]:
     folders = dict.fromkeys((root, flows))
     locked = any((folder / name).exists() for folder in folders for name in LOCKS)
     for folder in folders:
-        for path in sorted([*folder.glob("requirements*.txt"), *folder.glob("requirements/*.txt")]):
+        for path in _requirement_files(folder):
             yield Declared(path, () if WORKBENCH.search(path.stem) else tuple(_requirements(path)))
         for name in CONDA_FILES:
             if (folder / name).is_file():
@@ -83,18 +84,30 @@ def _fixed(address: str) -> bool:
     return "@" in path and path.rpartition("@")[2].strip().lower() not in BRANCHES
 
 
+def _requirement_files(folder: Path) -> list[Path]:
+    """List the requirements files of a folder, and those that they read with -r."""
+    found = dict.fromkeys(sorted([*folder.glob("requirements*.txt"), *folder.glob("requirements/*.txt")]))
+    pending = list(found)
+    while pending:
+        path = pending.pop()
+        for line in [] if WORKBENCH.search(path.stem) else _lines(path):
+            included = re.match(r"(?:-r|--requirement)[\s=]*([^\s#]+)", line)
+            inner = Path(os.path.normpath(path.parent / included[1])) if included else path
+            if inner not in found and inner.is_file():
+                found[inner] = None
+                pending.append(inner)
+    return list(found)
+
+
 def _requirements(path: Path) -> Iterator[tuple[str, int]]:
-    """Find the lines of a requirements file that are not pinned, those of files that it reads with -r among them."""
+    """Find the lines of a requirements file that are not pinned."""
     plain = [re.sub(r"(^|\s)#.*", "", line).strip() for line in _lines(path)]
     if any(re.match(r"-c|--constraint", line) for line in plain):
         return
     for number, line in enumerate(plain, start=1):
         continued = number > 1 and plain[number - 2].endswith("\\")
-        included = re.match(r"(?:-r|--requirement)[\s=]*(\S+)$", line)
         edited = re.sub(r"^(?:-e|--editable)[\s=]+(?=git\+)", "", line)
-        if included and (path.parent / included[1]).resolve() != path.resolve() and path.name == "requirements.txt":
-            yield from ((name, number) for name, _ in _requirements(path.parent / included[1]))
-        elif line and not edited.startswith("-") and not pinned(edited) and not continued:
+        if line and not edited.startswith("-") and not pinned(edited) and not continued:
             yield _package(edited), number
 
 
@@ -131,9 +144,10 @@ def _pyproject(path: Path) -> Mapping[str, Any]:
     else:
         import tomli as tomllib
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        tables: Mapping[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return {}
+    return tables
 
 
 def _table(tables: Any, *names: str) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ ADDERS = {"uv", "poetry", "pdm", "pixi"}
 SAYING = {"echo", "printf", "which", "man", "#"}
 VALUED = {"-r", "--requirement", "-c", "--constraint", "--constraints", "-e", "--editable", "-i", "--index-url",
           "--extra-index-url", "-f", "--find-links", "-t", "--target", "--flow", "--step", "--python", "-p", "--prefix",
-          "-n", "--name", "--channel", "--file", "--root", "--platform", "--python-version", "--group", "--index"}  # fmt: skip
+          "-n", "--name", "--channel", "--file", "--root", "--platform", "--group", "--index"}  # fmt: skip
 CONSTRAINTS = {"-c", "--constraint", "--constraints", "--require-hashes"}
 NO_INSTALL = {"--check", "--flow"}  # of %mf_install_deps
 FILES = (".txt", ".whl", ".gz", ".toml", ".zip", ".yml", ".yaml")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from kit.checks.copies import shared_code
 from kit.checks.findings import Rule
-from kit.checks.flow_rules import fail_fast, step_length, syntax, test_mode
+from kit.checks.flow_rules import fail_fast, step_length, syntax
+from kit.checks.git_rule import metaflow_ignored
 from kit.checks.notebook_rules import notebook_kit, notebook_parameters, notebook_reference
 from kit.checks.pickling import picklable
 from kit.checks.pinning import pins
-from kit.checks.project_rules import metaflow_ignored, shared_code
 from kit.checks.secrets import secrets
+from kit.checks.test_mode import test_mode
 from kit.errors import ArgumentError, did_you_mean
 
 __all__ = ["RULES", "rule"]

@@ -19,7 +19,7 @@ NAMES = (
     r"(?:api_?key|secret_?key|(?:secret_?)?access_?key|account_?key|access_?token|auth_?token|api_?token|client_?secret"
     r"|password|passwd|pwd)"
 )
-PASSWORD_NAMES = r"(?:password|passwd|passphrase|pwd)"
+WORDS_FOR_IT = r"(?:password|passwd|passphrase|pwd)"
 ENVIRONMENT_NAMES = r"[A-Z0-9_]*(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|ACCESS_KEY|SECRET_KEY|PRIVATE_KEY)"
 MIXED = r"(?=[^'\"]*\d)(?=[^'\"]*[a-zA-Z])"
 NO_PATH = r"(?![\w+.-]+:/)"
@@ -78,7 +78,7 @@ NAMED = (
     ),
     (
         "a password or key",
-        rf"(?i)(?<![a-z]){PASSWORD_NAMES}['\"]?\s*\]?\s*(?::|=(?!=))\s*[rbf]?(?P<q>['\"])"
+        rf"(?i)(?<![a-z]){WORDS_FOR_IT}['\"]?\s*\]?\s*(?::|=(?!=))\s*[rbf]?(?P<q>['\"])"
         rf"(?P<value>{NO_PATH}(?:{MIXED}[^\s'\"<>{{}}$]{{6,}}|[a-zA-Z]{{12,}}))(?P=q)",
     ),
     (  # printed as it stands in the environment or a file: NAME=value
@@ -87,7 +87,7 @@ NAMED = (
     ),
     (
         "a password or key",
-        rf"(?i)(?<![a-z]){PASSWORD_NAMES}\s?[:=]\s?(?P<value>{NO_PATH}{MIXED}[^\s'\"<>{{}}$()\[\],:]{{6,}})(?=\s|$|[,;])",
+        rf"(?i)(?<![a-z]){WORDS_FOR_IT}\s?[:=]\s?(?P<value>{NO_PATH}{MIXED}[^\s'\"<>{{}}$()\[\],:]{{6,}})(?=\s|$|[,;])",
     ),
     (
         "a password or key",

@@ -30,7 +30,7 @@ def secrets(subject: Subject) -> Iterator[Finding]:
     one is known.
     """
     for notebook in subject.notebooks:
-        lines = notebook.text.splitlines()
+        lines = notebook.text.split("\n")
         for cell in notebook.cells:
             for kind in _kinds(cell.outputs):
                 own = set(cell.lines.source)
@@ -50,7 +50,7 @@ def secrets(subject: Subject) -> Iterator[Finding]:
             mend = "Take it out of the metadata, and replace the secret where it is used."
             yield Finding(str(notebook.path), line, f"{kind} in the notebook's metadata", mend)
     for module in subject.modules.values():
-        for number, text in enumerate(module.text.splitlines(), start=1):
+        for number, text in enumerate(module.text.split("\n"), start=1):
             for kind in secret_kinds(text):
                 mend = "Read it from the environment or with @secrets, and replace the secret."
                 yield Finding(module.path, number, f"{kind} in the source", mend, lines=(number,))

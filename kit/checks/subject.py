@@ -155,8 +155,8 @@ def _module(path: str) -> Module:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = error.lineno if isinstance(error, SyntaxError) else None
         reason = (error.msg if isinstance(error, SyntaxError) else str(error)) or "it is nested too deeply"
-        return Module(path, content.decode("utf-8", errors="replace"), empty, (line or 1, reason))
-    return Module(path, content.decode("utf-8", errors="replace"), tree)
+        return Module(path, content.decode("utf-8-sig", errors="replace"), empty, (line or 1, reason))
+    return Module(path, content.decode("utf-8-sig", errors="replace"), tree)
 
 
 def _flow(info: FlowInfo, module: Module, modules: dict[str, Module]) -> Flow:

@@ -1,99 +1,40 @@
-"""Rules about the project as a whole: what git leaves out, and code that was copied."""
+"""The rule about code that was copied, between flows and into notebooks."""
 
 from __future__ import annotations
 
 import ast
-import subprocess
-import tempfile
+import copy
+import re
 from collections import defaultdict
-from collections.abc import Iterator
-from fnmatch import fnmatch
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from kit.checks.cell_code import tree_of
 from kit.checks.findings import Finding
 from kit.checks.subject import Module, Subject
 from kit.checks.syntax import Function, body, flow_nodes, lines_of, self_attribute
 
-__all__ = ["metaflow_ignored", "shared_code"]
+__all__ = ["shared_code"]
 
-GIT_SECONDS = 20
 COPIED_STATEMENTS = 3  # a function of fewer, and so of little, may be there twice
 COPIED_NODES = 30  # or as many parts of a syntax tree, in fewer statements
 COPIED_RUN = 6  # statements in a row, inside of functions that differ otherwise
+WRITES_FLOWS = re.compile(r"(?m)^\s*%%?mf_(?:step|flow)\b")
 MEND_COPY = "Keep it once, in a module beside the flows such as common.py, and import it."
-
-
-def metaflow_ignored(subject: Subject) -> Iterator[Finding]:
-    """Git leaves out `.metaflow`.
-
-    It is the local datastore: every artifact of every run, pickled. In git it makes each clone larger for ever, and
-    what is in it (data, sometimes credentials) cannot be taken back. Git itself is asked where the project is in a
-    repository, so that `.gitignore` of any folder, `.git/info/exclude` and your own global file count; else git reads
-    the project's `.gitignore` as if it were one. A datastore that lies in a folder of the project, such as the one of
-    the flows or the notebooks, is looked at too. The mend is a line `.metaflow/` in `.gitignore`, and
-    `git rm -r --cached` for what is in git already.
-    """
-    root = subject.project.root
-    stores = [path for path in subject.project.stores() if root in path.parents] or [root / ".metaflow"]
-    for store in stores:
-        name = subject.project.relative(store)
-        tracked = _git(root, "ls-files", "--", name)
-        if tracked is not None and tracked.stdout.strip():
-            message = f"{name}, the datastore of runs, is in git"
-            yield Finding(*_gitignore(root), message, f"git rm -r --cached {name}, and add .metaflow/ to .gitignore.")
-        elif not _ignored(root, name):
-            mend = "Add the line .metaflow/ to .gitignore."
-            yield Finding(*_gitignore(root), f"{name}, the datastore of runs, is not ignored by git", mend)
-
-
-def _gitignore(root: Path) -> tuple[str, int]:
-    return str(root / ".gitignore"), 1
-
-
-def _ignored(root: Path, name: str) -> bool:
-    words = ("check-ignore", "--quiet", "--", f"{name}/any")
-    asked = _git(root, *words)
-    if asked is not None and asked.returncode in (0, 1):
-        return asked.returncode == 0
-    with tempfile.TemporaryDirectory() as empty:  # in no repository yet: git is asked as if the project were one
-        made = _git(root, "init", "--quiet", "--bare", empty)
-        asked = _git(root, f"--git-dir={empty}", f"--work-tree={root}", "-c", "core.bare=false", *words)
-        if made is not None and asked is not None and asked.returncode in (0, 1):
-            return asked.returncode == 0
-    return _listed(root / ".gitignore", Path(name).name)
-
-
-def _listed(path: Path, name: str) -> bool:
-    """Whether a .gitignore has a line for a name, as near as it can be told without git."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return False
-    patterns = [line.strip().removesuffix("/**").removesuffix("/*").strip("/").removeprefix("**/") for line in lines]
-    return any(pattern and fnmatch(name, pattern) for pattern in patterns)
-
-
-def _git(root: Path, *words: str) -> subprocess.CompletedProcess[str] | None:
-    """Ask git; None where there is none, or it does not answer."""
-    try:
-        return subprocess.run(
-            ["git", "-C", str(root), *words],  # noqa: S607  # wherever it is installed
-            capture_output=True,
-            text=True,
-            timeout=GIT_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
-        return None
 
 
 def shared_code(subject: Subject) -> Iterator[Finding]:
     """Flows share code through a module, and not by copying it.
 
     A copy is mended in one place and forgotten in the other, and a notebook cannot import it. A finding is a function
-    or a class, of three statements or more, that stands in a flow file and, the same but for its name, its docstring
-    and comments, in another file of the flows' folder; or six statements in a row that do. It is reported in each
-    flow file but the first; copies within one file are left alone, and so are names and values at the top of files.
+    or a class, of three statements or more, that stands in a flow file and, the same but for names, docstrings, type
+    hints and comments, in another file of the flows' folder; or six statements in a row that do. It is reported in each
+    flow file but the first. A function of a notebook that stands in a file of the flows' folder is a finding too.
+
+        from common import clean    # in both flows, in place of def clean(rows): ... in each
+
+    Left alone are copies within one file, short functions, imports, Parameters, names and values at the top of files,
+    what only joins steps, and the notebooks in which a flow is written with %%mf_step.
     """
     flow_files = {module.path for flow in subject.flows for module, _ in flow.classes}
     pieces: dict[str, list[tuple[Module, Function | ast.ClassDef]]] = defaultdict(list)
@@ -116,6 +57,24 @@ def shared_code(subject: Subject) -> Iterator[Finding]:
             message = f"the {what} {node.name} is a copy of {first[1].name} ({where})"
             yield Finding(module.path, node.lineno, message, MEND_COPY, lines=lines_of(node))
     yield from _copied_runs(subject, flow_files, reported)
+    yield from _in_notebooks(subject, pieces)
+
+
+def _in_notebooks(
+    subject: Subject, pieces: Mapping[str, list[tuple[Module, Function | ast.ClassDef]]]
+) -> Iterator[Finding]:
+    """Find functions and classes of notebooks that stand in a file of the flows' folder."""
+    for notebook in subject.notebooks:
+        if not notebook.python or any(WRITES_FLOWS.search(cell.source) for cell in notebook.code):
+            continue
+        for cell in notebook.code:
+            for node in tree_of(cell.source).body:
+                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and _weighs(node):
+                    for module, original in pieces.get(_content(node), [])[:1]:
+                        where = f"{subject.project.relative(module.path)}:{original.lineno}"
+                        message = f"{node.name} is a copy of {original.name} ({where})"
+                        mend = f"Import it from {Path(module.path).stem}, moved into a module such as common.py if need be."
+                        yield Finding(str(notebook.path), cell.lines.line(node.lineno), message, mend, cell.number)
 
 
 def _copies(
@@ -142,9 +101,41 @@ def _wiring(statement: ast.stmt) -> bool:
 
 
 def _content(node: Function | ast.ClassDef) -> str:
-    """Write what a function or class does, without its name, docstring and decorators."""
-    head = "" if isinstance(node, ast.ClassDef) else ast.dump(node.args)
-    return f"{type(node).__name__} {head} {[ast.dump(part) for part in body(node)]}"
+    """Write what a function or class does, without its name, docstring, decorators, type hints and local names."""
+    plain = _Plain().visit(copy.deepcopy(node))
+    locals_: dict[str, str] = {}
+    for one in flow_nodes(plain):
+        if isinstance(one, ast.arg):
+            locals_.setdefault(one.arg, f"_{len(locals_)}")
+        elif isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store):
+            locals_.setdefault(one.id, f"_{len(locals_)}")
+    for one in flow_nodes(plain):
+        if isinstance(one, ast.arg):
+            one.arg = locals_[one.arg]
+        elif isinstance(one, ast.Name):
+            one.id = locals_.get(one.id, one.id)
+    head = "" if isinstance(plain, ast.ClassDef) else ast.dump(plain.args)
+    return f"{type(plain).__name__} {head} {[ast.dump(part) for part in body(plain)]}"
+
+
+class _Plain(ast.NodeTransformer):
+    """Takes out what makes no difference to a run: type hints, and the docstrings of inner functions."""
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        self.generic_visit(node)
+        if node.value is None or not isinstance(node.target, ast.Name):
+            return node
+        return ast.copy_location(ast.Assign([node.target], node.value), node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        self.generic_visit(node)
+        node.returns = None
+        node.body = body(node) or node.body
+        return node
 
 
 def _copied_runs(
