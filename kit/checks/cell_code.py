@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from functools import lru_cache
 
-from kit.checks.syntax import flow_nodes
+from kit.checks.syntax import DEEPEST, flow_nodes, nesting
 
 __all__ = ["code_of", "commands", "tree_of"]
 
@@ -35,9 +35,10 @@ def tree_of(source: str) -> ast.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse("\n".join(replaced))
+            tree = ast.parse("\n".join(replaced))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return empty
+    return tree if nesting(tree) <= DEEPEST else empty
 
 
 def code_of(source: str) -> str:

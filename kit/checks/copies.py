@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ from pathlib import Path
 from kit.checks.cell_code import tree_of
 from kit.checks.findings import Finding
 from kit.checks.subject import Module, Subject
-from kit.checks.syntax import Function, body, flow_nodes, lines_of, self_attribute
+from kit.checks.syntax import Function, body, flow_nodes, lines_of, self_attribute, shape
 
 __all__ = ["shared_code"]
 
@@ -73,7 +72,7 @@ def _in_notebooks(
                     for module, original in pieces.get(_content(node), [])[:1]:
                         where = f"{subject.project.relative(module.path)}:{original.lineno}"
                         message = f"{node.name} is a copy of {original.name} ({where})"
-                        mend = f"Import it from {Path(module.path).stem}, moved into a module such as common.py if need be."
+                        mend = f"Import it from {Path(module.path).stem}, or from a module that both import."
                         yield Finding(str(notebook.path), cell.lines.line(node.lineno), message, mend, cell.number)
 
 
@@ -102,40 +101,14 @@ def _wiring(statement: ast.stmt) -> bool:
 
 def _content(node: Function | ast.ClassDef) -> str:
     """Write what a function or class does, without its name, docstring, decorators, type hints and local names."""
-    plain = _Plain().visit(copy.deepcopy(node))
-    locals_: dict[str, str] = {}
-    for one in flow_nodes(plain):
+    names: dict[str, str] = {}
+    for one in flow_nodes(node):
         if isinstance(one, ast.arg):
-            locals_.setdefault(one.arg, f"_{len(locals_)}")
+            names.setdefault(one.arg, f"_{len(names)}")
         elif isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store):
-            locals_.setdefault(one.id, f"_{len(locals_)}")
-    for one in flow_nodes(plain):
-        if isinstance(one, ast.arg):
-            one.arg = locals_[one.arg]
-        elif isinstance(one, ast.Name):
-            one.id = locals_.get(one.id, one.id)
-    head = "" if isinstance(plain, ast.ClassDef) else ast.dump(plain.args)
-    return f"{type(plain).__name__} {head} {[ast.dump(part) for part in body(plain)]}"
-
-
-class _Plain(ast.NodeTransformer):
-    """Takes out what makes no difference to a run: type hints, and the docstrings of inner functions."""
-
-    def visit_arg(self, node: ast.arg) -> ast.arg:
-        node.annotation = None
-        return node
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        self.generic_visit(node)
-        if node.value is None or not isinstance(node.target, ast.Name):
-            return node
-        return ast.copy_location(ast.Assign([node.target], node.value), node)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        self.generic_visit(node)
-        node.returns = None
-        node.body = body(node) or node.body
-        return node
+            names.setdefault(one.id, f"_{len(names)}")
+    head = "" if isinstance(node, ast.ClassDef) else shape(node.args, names)
+    return f"{type(node).__name__} {head} {[shape(part, names) for part in body(node)]}"
 
 
 def _copied_runs(
@@ -146,7 +119,7 @@ def _copied_runs(
     for module in sorted(subject.modules.values(), key=lambda one: (one.path in flow_files, one.path)):
         own: dict[tuple[str, ...], tuple[str, int]] = {}
         for statements in _blocks(module.tree):
-            dumps = [ast.dump(one) for one in statements]
+            dumps = [shape(one) for one in statements]
             at = 0
             while at + COPIED_RUN <= len(statements):
                 key = tuple(dumps[at : at + COPIED_RUN])

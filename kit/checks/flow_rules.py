@@ -34,7 +34,8 @@ def step_length(subject: Subject) -> Iterator[Finding]:
 
     A step says what happens in which order; the work is in functions of a module, which can be unit-tested, called from
     a notebook, and edited without a run. Statements are counted, those inside of loops, conditions and functions of the
-    step too; its docstring, comments and the lines of a long text or call are not. `step_statements` under [tool.kit.check] in pyproject.toml says how many a step may have.
+    step too; its docstring, comments and the lines of a long text or call are not. `step_statements` under
+    [tool.kit.check] in pyproject.toml says how many a step may have.
     """
     most = subject.settings.step_statements
     for flow, module, node in subject.steps:

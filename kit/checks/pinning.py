@@ -227,11 +227,12 @@ def _used(subject: Subject) -> list[str]:
 
 def _reached(node: ast.AST) -> Iterator[ast.AST]:
     """Give the nodes of a file, without what is for type checkers alone."""
-    yield node
-    if isinstance(node, ast.If) and dotted(node.test, {}).endswith("TYPE_CHECKING"):
-        return
-    for child in ast.iter_child_nodes(node):
-        yield from _reached(child)
+    pending = [node]
+    while pending:
+        current = pending.pop()
+        yield current
+        if not (isinstance(current, ast.If) and dotted(current.test, {}).endswith("TYPE_CHECKING")):
+            pending += reversed(list(ast.iter_child_nodes(current)))
 
 
 def _imports(node: ast.AST) -> list[str]:

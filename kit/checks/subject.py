@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kit.checks.notebooks import CheckedNotebook, read_notebook
 from kit.checks.settings import CheckSettings
-from kit.checks.syntax import Function, dotted, imported_names
+from kit.checks.syntax import DEEPEST, Function, dotted, imported_names, nesting
 from kit.flowscan import scan, source_files
 from kit.model import FlowInfo
 from kit.project import Project
@@ -150,6 +150,8 @@ def _module(path: str) -> Module:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of doubtful escapes: they are for the one who runs the file
             tree = ast.parse(content, filename=path)
+        if nesting(tree) > DEEPEST:
+            return Module(path, "", empty, (1, "it is nested too deeply to be checked"))
     except OSError as error:
         return Module(path, "", empty, (1, error.strerror or "it cannot be read"))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 __all__ = [
+    "DEEPEST",
     "Function",
     "argument",
     "body",
@@ -14,11 +16,16 @@ __all__ = [
     "flow_nodes",
     "imported_names",
     "lines_of",
+    "nesting",
     "own_nodes",
     "self_attribute",
+    "shape",
     "text",
 ]
 
+DEEPEST = 400  # nodes; less than half of what the rules' own recursion may take
+_NO_DIFFERENCE = {"ctx", "annotation", "returns", "simple", "type_comment", "kind"}
+_END = object()
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
@@ -51,6 +58,47 @@ def flow_nodes(node: ast.AST) -> Iterator[ast.AST]:
         current = pending.pop()
         yield current
         pending += reversed(list(ast.iter_child_nodes(current)))
+
+
+def nesting(node: ast.AST) -> int:
+    """Count how many nodes deep a tree is."""
+    deepest, pending = 0, [(node, 1)]
+    while pending:
+        current, depth = pending.pop()
+        deepest = max(deepest, depth)
+        pending += [(child, depth + 1) for child in ast.iter_child_nodes(current)]
+    return deepest
+
+
+def shape(node: ast.AST, names: Mapping[str, str] | None = None) -> str:
+    """Write what code does, as `ast.dump`, without type hints and the docstrings of functions.
+
+    Args:
+        node: The code.
+        names: What to write in place of some names.
+    """
+    names = names or {}
+    words: list[str] = []
+    pending: list[Any] = [node]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, ast.AST):
+            typed = isinstance(one, ast.AnnAssign) and one.value is not None
+            words.append("Assign" if typed else type(one).__name__)
+            fields = [(name, value) for name, value in ast.iter_fields(one) if name not in _NO_DIFFERENCE]
+            if isinstance(one, (ast.Name, ast.arg)):
+                own = one.id if isinstance(one, ast.Name) else one.arg
+                fields = [("name", names.get(own, own))]
+            elif isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                fields = [(name, body(one) if name == "body" else value) for name, value in fields]
+            pending.append(_END)
+            pending += [[value] if typed and name == "target" else value for name, value in reversed(fields)]
+        elif isinstance(one, list):
+            words.append("[")
+            pending += [_END, *reversed(one)]
+        else:
+            words.append("]" if one is _END else repr(one))
+    return " ".join(words)
 
 
 def text(node: ast.AST | None) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from kit.checks.findings import Finding
 from kit.checks.subject import Flow, Module, Subject
-from kit.checks.syntax import argument, dotted, flow_nodes, lines_of, text
+from kit.checks.syntax import argument, dotted, flow_nodes, lines_of, shape, text
 from kit.checks.work import says_only, works
 from kit.errors import did_you_mean
 
@@ -168,7 +168,7 @@ def _idle(cls: ast.ClassDef) -> Iterator[ast.AST]:
         if isinstance(node, ast.Expr) and says_only(node):
             yield node
         elif isinstance(node, ast.If):
-            same = [ast.dump(one) for one in node.body] == [ast.dump(one) for one in node.orelse]
+            same = [shape(one) for one in node.body] == [shape(one) for one in node.orelse]
             if same or all(says_only(one) for one in [*node.body, *node.orelse]):
                 yield node.test
 
