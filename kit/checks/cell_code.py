@@ -41,12 +41,12 @@ def tree_of(source: str) -> ast.Module:
     return tree if nesting(tree) <= DEEPEST else empty
 
 
-def code_of(source: str) -> str:
-    """Give a cell's source with blanks for its comments and its texts of several lines, magics and all."""
+def code_of(source: str, comments: bool = False) -> str:
+    """Give a cell's source with blanks for its texts of several lines, and its comments unless they are wanted."""
     lines = source.splitlines()
     for number in _in_texts(source):
         lines[number - 1] = ""
-    return "\n".join("" if line.lstrip().startswith("#") else line for line in lines)
+    return "\n".join("" if line.lstrip().startswith("#") and not comments else line for line in lines)
 
 
 def commands(source: str) -> Iterator[tuple[int, str]]:

@@ -28,19 +28,18 @@ def metaflow_ignored(subject: Subject) -> Iterator[Finding]:
     """
     root = subject.project.root
     stores = [path for path in subject.project.stores() if root in path.parents] or [root / ".metaflow"]
+    path = root / ".gitignore"
+    whole = tuple(range(1, len(_lines(path)) + 1))  # a comment anywhere in the file may say that it is meant so
     for store in stores:
         name = subject.project.relative(store)
         tracked = _git(root, "ls-files", "--", name)
         if tracked is not None and tracked.stdout.strip():
             message = f"{name}, the datastore of runs, is in git"
-            yield Finding(*_gitignore(root), message, f"git rm -r --cached {name}, and add .metaflow/ to .gitignore.")
+            mend = f"git rm -r --cached {name}, and add .metaflow/ to .gitignore."
+            yield Finding(str(path), 1, message, mend, lines=whole)
         elif not _ignored(root, name):
-            mend = "Add the line .metaflow/ to .gitignore."
-            yield Finding(*_gitignore(root), f"{name}, the datastore of runs, is not ignored by git", mend)
-
-
-def _gitignore(root: Path) -> tuple[str, int]:
-    return str(root / ".gitignore"), 1
+            message = f"{name}, the datastore of runs, is not ignored by git"
+            yield Finding(str(path), 1, message, "Add the line .metaflow/ to .gitignore.", lines=whole)
 
 
 def _ignored(root: Path, name: str) -> bool:
@@ -58,12 +57,17 @@ def _ignored(root: Path, name: str) -> bool:
 
 def _listed(path: Path, name: str) -> bool:
     """Whether a .gitignore has a line for a name, as near as it can be told without git."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return False
-    patterns = [line.strip().removesuffix("/**").removesuffix("/*").strip("/").removeprefix("**/") for line in lines]
+    patterns = [
+        line.strip().removesuffix("/**").removesuffix("/*").strip("/").removeprefix("**/") for line in _lines(path)
+    ]
     return any(pattern and fnmatch(name, pattern) for pattern in patterns)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
 
 
 def _git(root: Path, *words: str) -> subprocess.CompletedProcess[str] | None:

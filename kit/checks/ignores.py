@@ -8,6 +8,7 @@ import tokenize
 from collections.abc import Mapping
 from pathlib import Path
 
+from kit.checks.cell_code import code_of
 from kit.checks.findings import Finding
 from kit.checks.notebooks import CheckedNotebook
 from kit.checks.subject import Module, Subject
@@ -23,23 +24,28 @@ _Lines = Mapping[int, frozenset[str]]
 def ignored(subject: Subject, finding: Finding) -> bool:
     """Whether a comment says that a finding is to be left out.
 
-    In a Python file and a requirements file the comment stands on the finding's line, or on another line of the same
-    statement; in a notebook anywhere in the cell. A comment without rules means all of them.
+    In a Python file and a requirements file the comment stands on the finding's line, on another line of the same
+    statement, or alone on the line above it; in a notebook anywhere in the cell. A comment without rules means all.
     """
     notebook = next((one for one in subject.notebooks if str(one.path) == finding.file), None)
     if notebook is not None:
         return _means(_of_cell(notebook, finding.cell), finding.rule)
     module = subject.modules.get(finding.file)
-    lines = _of_module(module) if module is not None else _of_text(Path(finding.file))
+    lines = _with_next(module.text, _of_module(module)) if module is not None else _of_text(Path(finding.file))
     return any(_means(lines.get(line, frozenset()), finding.rule) for line in {finding.line, *finding.lines})
 
 
-def unknown_names(subject: Subject, known: frozenset[str]) -> list[tuple[str, int, str]]:
-    """List the rules that comments name and that do not exist: file, line, name."""
-    found = []
+def unknown_names(subject: Subject, known: frozenset[str]) -> list[tuple[str, int, int | None, str]]:
+    """List the rules that comments name and that do not exist: file, line, cell, name."""
+    found: list[tuple[str, int, int | None, str]] = []
     for module in subject.modules.values():
         for line, names in _of_module(module).items():
-            found += [(module.path, line, name) for name in sorted(names - known - {EVERY})]
+            found += [(module.path, line, None, name) for name in sorted(names - known - {EVERY})]
+    for notebook in subject.notebooks:
+        for cell in notebook.code:
+            for number, line_text in enumerate(code_of(cell.source, comments=True).splitlines(), start=1):
+                names = _names(line_text) - known - {EVERY} if _names(line_text) else frozenset()
+                found += [(str(notebook.path), cell.lines.line(number), cell.number, name) for name in sorted(names)]
     return found
 
 
@@ -53,7 +59,20 @@ def _names(comment: str) -> frozenset[str]:
         return frozenset()
     if found["rules"] is None:
         return frozenset({EVERY})
-    return frozenset(name.strip() for name in found["rules"].split(",") if name.strip())
+    return frozenset(name.strip() for name in found["rules"].split(",") if name.strip()) or frozenset({""})
+
+
+def _with_next(text: str, comments: _Lines) -> _Lines:
+    """Let a comment that stands alone on its line count for the next line of code too."""
+    lines = text.split("\n")
+    found = dict(comments)
+    for number, names in comments.items():
+        if lines[number - 1].lstrip().startswith("#"):
+            following = (at for at in range(number, len(lines)) if lines[at].strip() and lines[at].lstrip()[0] != "#")
+            at = next(following, None)
+            if at is not None:
+                found[at + 1] = found.get(at + 1, frozenset()) | names
+    return found
 
 
 def _of_module(module: Module) -> _Lines:

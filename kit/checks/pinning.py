@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from kit.checks.findings import Finding
 from kit.checks.installs import DEPS_MAGIC, loose_in, loose_words, split
 from kit.checks.notebooks import CheckedNotebook
 from kit.checks.subject import Module, Subject
-from kit.checks.syntax import argument, dotted, flow_nodes, lines_of, text
+from kit.checks.syntax import argument, children, dotted, flow_nodes, lines_of, text
 
 __all__ = ["pins"]
 
@@ -51,10 +52,9 @@ def pins(subject: Subject) -> Iterator[Finding]:
             yield from _in_notebook(subject, notebook)
     declared = list(declarations(subject.project.root, subject.project.flows_folder))
     for one in declared:
-        if one.loose:
-            message = f"{_named(name for name, _ in one.loose)} not pinned"
-            numbers = tuple(line for _, line in one.loose)
-            yield Finding(str(one.path), numbers[0], message, MEND, lines=numbers)
+        for number in dict.fromkeys(line for _, line in one.loose):
+            message = f"{_named(name for name, line in one.loose if line == number)} not pinned"
+            yield Finding(str(one.path), number, message, MEND, lines=(number,))
     if not declared:
         yield from _undeclared(subject)
 
@@ -88,31 +88,34 @@ def _decorator(subject: Subject, module: Module, decorator: ast.expr) -> Iterato
     name = dotted(decorator.func, module.names).rpartition(".")[2]
     if name not in DECORATORS:
         return
-    loose: list[tuple[str, int]] = []
+    loose: dict[tuple[str, int], list[str]] = defaultdict(list)
     for keyword in ("packages", "libraries"):
-        for package, value in _entries(subject, module, argument(decorator, keyword)):
+        for package, value, where in _entries(subject, module, argument(decorator, keyword)):
             nothing = isinstance(value, ast.Constant) and value.value is None
-            version = "" if nothing else text(_literal(subject, module, value))
+            version = "" if nothing else text(_literal(subject, where, value)[1])
             if version is not None and not pinned(f"{package} {version}", version):
-                loose.append((package, decorator.lineno))
-    if loose:
-        message = f"@{name}: {_named(package for package, _ in loose)} not pinned"
-        yield Finding(module.path, decorator.lineno, message, MEND, lines=lines_of(decorator))
+                loose[where.path, value.lineno].append(package)
+    for (path, line), packages in loose.items():
+        message = f"@{name}: {_named(packages)} not pinned"
+        yield Finding(path, line, message, MEND, lines=lines_of(decorator) if path == module.path else (line,))
 
 
-def _entries(subject: Subject, module: Module, node: ast.expr | None) -> Iterator[tuple[str, ast.expr]]:
-    """Give the packages of a table, as far as the source says them: {...}, dict(...), {**A}, A | B."""
-    node = _literal(subject, module, node)
+def _entries(subject: Subject, module: Module, node: ast.expr | None) -> Iterator[tuple[str, ast.expr, Module]]:
+    """Give the packages of a table and where they stand, as the source says them: {...}, dict(...), {**A}, A | B."""
+    module, node = _literal(subject, module, node)
     if isinstance(node, ast.Dict):
         for key, value in zip(node.keys, node.values, strict=True):
             package = text(key)
             if key is None:
                 yield from _entries(subject, module, value)
             elif package is not None:
-                yield package, value
+                yield package, value, module
     elif isinstance(node, ast.Call) and dotted(node.func, module.names) == "dict":
         for keyword in node.keywords:
-            yield from [(keyword.arg, keyword.value)] if keyword.arg else _entries(subject, module, keyword.value)
+            if keyword.arg:
+                yield keyword.arg, keyword.value, module
+            else:
+                yield from _entries(subject, module, keyword.value)
         for given in node.args:
             yield from _entries(subject, module, given)
     elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
@@ -138,27 +141,27 @@ def _call(subject: Subject, module: Module, call: ast.Call) -> Iterator[Finding]
 
 def _requirements(subject: Subject, module: Module, node: ast.expr | None) -> Iterator[str]:
     """Give the requirements that install_dependencies is called with, as far as the source says them."""
-    node = _literal(subject, module, node)
+    module, node = _literal(subject, module, node)
     if isinstance(node, (ast.List, ast.Tuple)):
         for part in node.elts:
             yield from _requirements(subject, module, part)
     elif text(node) is not None:
         yield str(text(node))
     else:
-        values = (text(value) for _, value in _entries(subject, module, node))
+        values = (text(value) for _, value, _ in _entries(subject, module, node))
         yield from (value for value in values if value is not None)
 
 
-def _literal(subject: Subject, module: Module, node: ast.expr | None, hops: int = 0) -> ast.expr | None:
-    """Follow a name to what the top of its file, or of another file of the project, assigns to it once."""
+def _literal(subject: Subject, module: Module, node: ast.expr | None, hops: int = 0) -> tuple[Module, ast.expr | None]:
+    """Follow a name to what the top of its file, or of another file of the project, assigns to it once, and where."""
     if node is None or hops > 4:
-        return None
+        return module, None
     if isinstance(node, ast.Subscript):
-        table = _literal(subject, module, node.value, hops + 1)
+        where, table = _literal(subject, module, node.value, hops + 1)
         if isinstance(table, ast.Dict) and text(node.slice) is not None:
             found = [v for k, v in zip(table.keys, table.values, strict=True) if text(k) == text(node.slice)]
-            return found[-1] if found else None
-        return None
+            return where, found[-1] if found else None
+        return module, None
     if isinstance(node, (ast.Name, ast.Attribute)):
         owner, _, name = dotted(node, module.names).rpartition(".")
         for where in [module] if not owner else _modules(subject, owner):
@@ -171,8 +174,8 @@ def _literal(subject: Subject, module: Module, node: ast.expr | None, hops: int 
             ]
             if len(values) == 1:
                 return _literal(subject, where, values[0], hops + 1)
-        return None
-    return node
+        return module, None
+    return module, node
 
 
 def _modules(subject: Subject, dotted_name: str) -> list[Module]:
@@ -232,7 +235,7 @@ def _reached(node: ast.AST) -> Iterator[ast.AST]:
         current = pending.pop()
         yield current
         if not (isinstance(current, ast.If) and dotted(current.test, {}).endswith("TYPE_CHECKING")):
-            pending += reversed(list(ast.iter_child_nodes(current)))
+            pending += reversed(children(current))
 
 
 def _imports(node: ast.AST) -> list[str]:

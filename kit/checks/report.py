@@ -41,7 +41,12 @@ def as_text(checked: Checked, style: Style) -> Iterator[str]:
 
 
 def as_json(checked: Checked) -> str:
-    """Write the findings as a JSON list; files are as seen from the project's root."""
+    """Write the findings as a JSON list, in the order of files and lines.
+
+    Each is a table of `rule`, `file` (as seen from the project's root, or whole where it lies outside), `line` (counted
+    from 1; of the .ipynb file where it is a notebook), `cell` (the notebook's, counted from 1, or null), `message` and
+    `mend`.
+    """
     return json.dumps(
         [
             {

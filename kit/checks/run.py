@@ -41,9 +41,14 @@ def project_of(places: Sequence[Path]) -> Project:
     try:
         return find_project(folder)
     except ProjectError:
-        if not places or (folder / "pyproject.toml").is_file():
+        if not places or _declares(folder / "pyproject.toml"):
             raise
         return Project(root=folder, flows_folder=folder, notebooks_folder=folder)
+
+
+def _declares(path: Path) -> bool:
+    """Whether a pyproject.toml means to say something to kit, well or not."""
+    return path.is_file() and b"tool.kit" in path.read_bytes()
 
 
 def check(places: Iterable[str | Path] = (), ignore: Sequence[str] = (), only: Sequence[str] = ()) -> Checked:
@@ -74,11 +79,11 @@ def check(places: Iterable[str | Path] = (), ignore: Sequence[str] = (), only: S
     found = [one for each in asked for one in _found(each, subject) if _within(Path(one.file), named)]
     kept = [finding for finding in found if not ignored(subject, finding)]
     left_out = len(found) - len(kept)
-    for file, line, name in unknown_names(subject, frozenset(names)):
+    for file, line, cell, name in unknown_names(subject, frozenset(names)):
         if not _within(Path(file), named):
             continue
         message = f"# kit: ignore[{name}] names no rule"
-        kept.append(Finding(file, line, message, did_you_mean(name, names, "rules"), rule="syntax"))
+        kept.append(Finding(file, line, message, did_you_mean(name, names, "rules"), cell, "syntax"))
     ordered = sorted(set(kept), key=lambda one: (one.file, one.line, one.rule, one.message))
     files = sum(
         _within(path, named) for path in [*map(Path, subject.modules), *(one.path for one in subject.notebooks)]

@@ -50,8 +50,9 @@ def secrets(subject: Subject) -> Iterator[Finding]:
             mend = "Take it out of the metadata, and replace the secret where it is used."
             yield Finding(str(notebook.path), line, f"{kind} in the notebook's metadata", mend)
     for module in subject.modules.values():
+        kinds = secret_kinds(module.text)
         for number, text in enumerate(module.text.split("\n"), start=1):
-            for kind in secret_kinds(text):
+            for kind in secret_kinds(text) if kinds else ():
                 mend = "Read it from the environment or with @secrets, and replace the secret."
                 yield Finding(module.path, number, f"{kind} in the source", mend, lines=(number,))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from kit.checks.subject import Module
@@ -138,9 +139,9 @@ class Scope:
         self.around = around
         self.module = module
         self.names = {**module.names, **imported_names(inner)}
-        self.modules = {"os.path"} | _modules(module.tree.body) | _modules(inner)
+        self.outer, modules = _top(module)
+        self.modules = modules | _modules(inner)
         self.own = _bindings(inner, _arguments(function) if function is not None else {})
-        self.outer = _bindings(module.tree.body, {})
 
     def unpicklable(self, value: ast.expr | None, hops: int = 0) -> str | None:
         """Say what a value is that cannot be pickled; None for what can, or what is not known."""
@@ -287,6 +288,12 @@ def _parts(value: ast.expr) -> list[ast.expr]:
     if isinstance(value, ast.IfExp):
         return [value.body, value.orelse]
     return value.values if isinstance(value, ast.BoolOp) else []
+
+
+@lru_cache(maxsize=64)
+def _top(module: Module) -> tuple[dict[str, ast.AST | None], frozenset[str]]:
+    """Give what names stand for at the top of a file, and the modules that it imports."""
+    return _bindings(module.tree.body, {}), frozenset({"os.path"} | _modules(module.tree.body))
 
 
 def _modules(statements: Sequence[ast.AST]) -> set[str]:

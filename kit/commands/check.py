@@ -30,11 +30,13 @@ def check(
     """Say which good practices a project misses, with file and line, and how to mend it.
 
     Each PATH is a file or a folder; the whole project by default. Nothing is imported, and nothing of the project is
-    run. `# kit: ignore[RULE]` on a line leaves a finding out, `ignore` under [tool.kit.check] in pyproject.toml a rule.
+    run. `# kit: ignore[RULE]` on a line, or alone on the line above, leaves a finding out; `ignore` under
+    [tool.kit.check] in pyproject.toml leaves out a rule.
     Exit status: 0, 1 where something was found, 2 when it could not start.
     """
     from kit.checks import report, rules
     from kit.checks.run import check as run_check
+    from kit.errors import ProjectError
 
     if explain is not None:
         one = rules.rule(explain)
@@ -46,6 +48,11 @@ def check(
             click.echo(f"{one.name:<{width}}  {one.summary}")
         return
     checked = run_check(places, ignore, only)
+    if not (places or checked.files or checked.findings):
+        raise ProjectError(
+            f"There is nothing to check in {checked.root}: no flow file and no notebook.",
+            "Name the folder of the flow files, as in kit check pipelines, or under [tool.kit] in pyproject.toml.",
+        )
     if as_json:
         click.echo(report.as_json(checked))
     else:

@@ -72,9 +72,12 @@ def test_files_of_requirements_are_pinned(found):
         "pyproject.toml": '[project]\nname = "x"\ndependencies = [\n  "rich>=13",\n  "click",\n]\n[tool.kit]\n',
     }
     assert [(f, line, m) for _, f, line, m in found(files, "pinned")] == [
-        ("environment.yml", 5, "scipy, polars are not pinned"),
+        ("environment.yml", 5, "scipy is not pinned"),
+        ("environment.yml", 8, "polars is not pinned"),
         ("pyproject.toml", 5, "click is not pinned"),
-        ("requirements.txt", 2, "pandas, git+https://h/y, z are not pinned"),
+        ("requirements.txt", 2, "pandas is not pinned"),
+        ("requirements.txt", 6, "git+https://h/y is not pinned"),
+        ("requirements.txt", 7, "z is not pinned"),
     ]
     locked = {key: value for key, value in files.items() if key != "requirements.txt"}
     assert [f for _, f, *_ in found({**locked, "requirements.txt": "a==1\n", "uv.lock": ""}, "pinned")] == []
