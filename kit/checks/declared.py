@@ -18,7 +18,9 @@ INTERPRETERS = {"python", "pip", "setuptools", "wheel", "uv"}
 ENDS = ("==", "===", "~=", "<", "<=")
 BRANCHES = {"main", "master", "head", "develop", "dev", "trunk", "latest"}
 CONDA_FILES = ("environment.yml", "environment.yaml", "env.yml", "env.yaml", "conda.yml", "conda.yaml")
-WORKBENCH = re.compile(r"dev|test|lint|doc|typ(?:e|ing)|ci\b|format|notebook")  # groups that no flow runs with
+WORKBENCH = re.compile(
+    r"(?:^|[-_.])(?:dev|test|tests|testing|lint|docs?|typing|types|ci|format)(?:$|[-_.])|develop"
+)  # no flow's
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,16 @@ def pins(subject: Subject) -> Iterator[Finding]:
     A run of next month should be the run of today: a package without a version, or with a lower bound alone, is
     another one by then, above all in an environment that is built for each run. Looked at are the packages of @pypi,
     @conda and their flow-level forms, of install_dependencies and %mf_install_deps, what steps and notebooks install
-    with pip, and requirements.txt; a version or a range with an end is a pin. In pyproject.toml and environment.yml,
-    where lower bounds are the custom, a name without any version is a finding, unless there is a lock file. A flow
-    that imports packages in a project that declares nothing at all is one too.
+    with pip, conda and uv, and requirements*.txt; a version or a range with an end is a pin, of a repository a tag or a
+    commit.
+
+        @pypi(packages={"pandas": ""})          # a finding; "2.2.1" is none
+        !pip install polars>=1                  # a finding; polars==1.9 is none
+
+    In pyproject.toml and environment.yml, where lower bounds are the custom, a name without any version is a finding,
+    unless there is a lock file. A flow that imports packages in a project that declares nothing at all is one too.
+    Left alone are requirements of developers (requirements-dev.txt, groups named test, docs), pip itself, and what is
+    only known when it runs.
     """
     for module in subject.modules.values():
         for node in flow_nodes(module.tree):

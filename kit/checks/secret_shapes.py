@@ -116,26 +116,26 @@ LITERAL_EXAMPLES = ("an AWS access key", "an AWS secret key")  # whose documenta
 
 def secret_kinds(text: str) -> tuple[str, ...]:
     """Name the kinds of secrets that a text has, each once."""
-    return tuple(dict.fromkeys([*_tokens(text), *_named(text)]))
+    tokens = list(_tokens(text))
+    named = (kind for kind, value in _named(text) if not any(token in value for _, token in tokens))
+    return tuple(dict.fromkeys([*(kind for kind, _ in tokens), *named]))
 
 
-def _tokens(text: str) -> Iterator[str]:
+def _tokens(text: str) -> Iterator[tuple[str, str]]:
     for kind, pattern in _TOKENS:
         for found in pattern.finditer(text):
             value = found.groupdict().get("value") or found[0]
             if _varied(value) and (kind in LITERAL_EXAMPLES or PLACEHOLDER.search(value) is None):
-                yield kind
-                break
+                yield kind, value
 
 
-def _named(text: str) -> Iterator[str]:
+def _named(text: str) -> Iterator[tuple[str, str]]:
     for kind, pattern in _NAMED:
         for found in pattern.finditer(text):
             value = found["value"]
             stands_in = PLACEHOLDER.search(value) or STAND_IN.search(value) or value == found.groupdict().get("user")
             if _varied(value) and not stands_in:
-                yield kind
-                break
+                yield kind, value
 
 
 def _varied(value: str) -> bool:

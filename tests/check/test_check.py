@@ -54,7 +54,40 @@ def test_a_datastore_that_git_would_take_is_found_with_and_without_a_repository(
     assert len(found(files, "metaflow-ignored")) == 1
 
 
-@pytest.mark.parametrize("line", [".metaflow", ".metaflow/", "**/.metaflow/", ".metaflow/*", ".metaflow*"])
+IGNORING = [".metaflow", "**/.metaflow/**", ".metaflow/*", "*.metaflow", "/.metaflow/", ".*", "[.]metaflow", "*"]
+NOT_IGNORING = [
+    ".metaflow/\n!.metaflow/",
+    "/flows/.metaflow",
+    "data/.metaflow/",
+    "metaflow",
+    "# .metaflow",
+    ".metaflows",
+]
+
+
+@pytest.mark.parametrize("repository", [True, False])
+@pytest.mark.parametrize("line", NOT_IGNORING)
+def test_what_only_looks_like_ignoring_the_datastore_does_not_count(found, tmp_path, line, repository):
+    if repository:
+        git(tmp_path, "init", "-q", "project")
+    assert len(found({".gitignore": f"{line}\n"}, "metaflow-ignored")) == 1
+
+
+def test_a_project_in_a_folder_of_a_repository_is_under_that_repositorys_rules(found, tmp_path):
+    git(tmp_path, "init", "-q")
+    write_files(tmp_path, {".gitignore": ".metaflow/\n"})
+    assert found({".gitignore": "*.pyc\n"}, "metaflow-ignored") == []
+    assert len(found({".gitignore": "!.metaflow/\n"}, "metaflow-ignored")) == 1
+
+
+def test_a_datastore_in_a_folder_of_the_project_is_looked_at_too(found):
+    files = {"flows/.metaflow/AFlow/1": "x", ".gitignore": "/.metaflow/\n"}
+    assert [m for *_, m in found(files, "metaflow-ignored")] == [
+        "flows/.metaflow, the datastore of runs, is not ignored by git"
+    ]
+
+
+@pytest.mark.parametrize("line", IGNORING)
 @pytest.mark.parametrize("repository", [True, False])
 def test_every_way_to_ignore_the_datastore_counts(found, tmp_path, line, repository):
     if repository:
@@ -152,6 +185,24 @@ def test_a_comment_in_a_cell_leaves_its_findings_out(found, tmp_path):
     assert found({}) == []
 
 
+@pytest.mark.parametrize("comments", ["# kit: ignore[picklable]", "# kit: ignore[picklable]\n\n# meant so"])
+def test_a_comment_alone_on_its_line_is_about_the_next_one(found, comments):
+    work = f"{comments}\nself.f = lambda: 1\nself.g = lambda: 1"
+    ((*_, message),) = found({"flows/a.py": flow("AFlow", work, "pass")}, "picklable")
+    assert message.startswith("self.g ")
+
+
+def test_a_comment_leaves_one_of_several_requirements_out(found):
+    files = {"requirements.txt": "pandas  # kit: ignore[pinned]\nnumpy\n"}
+    assert [n for _, _, n, _ in found(files, "pinned")] == [2]
+
+
+def test_a_comment_in_a_cell_that_names_no_rule_is_a_finding(found, tmp_path):
+    notebook(tmp_path / "project/notebooks/a.ipynb", "# kit: ignore[notebok-kit]\nimport kit")
+    ((rule, _, _, message),) = found({}, "notebook-kit")
+    assert (rule, message) == ("syntax", "# kit: ignore[notebok-kit] names no rule")
+
+
 def test_a_comment_that_names_no_rule_is_a_finding(found):
     ((_, _, line, message),) = found({"flows/a.py": "x = 1  # kit: ignore[piclable]\n"})
     assert (line, message) == (1, "# kit: ignore[piclable] names no rule")
@@ -207,6 +258,12 @@ def test_a_folder_of_flows_that_is_no_project_is_checked_as_one(tmp_path):
     assert [f.rule for f in check([tmp_path / "loose"], only=["picklable"]).findings] == ["picklable"]
 
 
+def test_a_folder_whose_pyproject_says_nothing_to_kit_is_checked_as_a_project(tmp_path):
+    files = {"pyproject.toml": "[project]\nname = 'x'\n", "jobs/a.py": flow("AFlow", "self.f = lambda: 1", "pass")}
+    write_files(tmp_path / "loose", files)
+    assert [f.rule for f in check([tmp_path / "loose"], only=["picklable"]).findings] == ["picklable"]
+
+
 def test_a_place_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(ArgumentError, match="There is no file or folder"):
         check([tmp_path / "nothing"])
@@ -252,6 +309,19 @@ def test_the_command_annotates_for_github(bad, monkeypatch, arguments, environ):
     assert annotation.startswith(
         "::error file=project/flows/a.py,line=7,title=kit check%3A picklable::self.f is a lambda"
     )
+
+
+def test_the_readme_lists_the_rules_as_the_command_does():
+    rows = [line.split("|")[1:3] for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `")]
+    listed = {name.strip().strip("`"): summary.strip() for name, summary in rows}
+    assert {one.name: listed.get(one.name) for one in RULES} == {one.name: one.summary for one in RULES}
+
+
+def test_a_project_with_nothing_to_check_is_not_said_to_be_fine(make_project, monkeypatch):
+    monkeypatch.chdir(make_project({"flows/notes.txt": "", **IGNORED}))
+    done = CliRunner().invoke(main, ["check"])
+    assert done.exit_code == 2
+    assert "There is nothing to check" in done.output
 
 
 def test_the_command_explains_every_rule_and_lists_them():

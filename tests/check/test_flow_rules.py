@@ -2,12 +2,28 @@
 
 import pytest
 from check_projects import TESTED, flow
+from support import write_files
+
+from kit.checks.run import check
 
 
 def test_a_file_that_does_not_parse_is_found_with_its_line(found):
     ((rule, file, line, message),) = found({"flows/a.py": "x = 1\ndef f(:\n"}, "syntax")
     assert (rule, file, line) == ("syntax", "flows/a.py", 2)
     assert message.startswith("does not parse: ")
+
+
+def test_a_file_that_nests_too_deeply_is_said_to_and_stops_no_other_rule(found):
+    deep = "x = a" + ".b()" * 900
+    files = {f"flows/{name}.py": flow(f"{name}Flow", deep, deep, head=f"def f():\n    {deep}\n") for name in "AB"}
+    assert [m for *_, m in found(files)] == ["does not parse: it is nested too deeply to be checked"] * 2
+
+
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbfx = 1\r\n", b"x = 1\x00", b"x = '\xff'", b"print 'x'\n"])
+def test_a_file_of_any_content_is_read_or_said_not_to_be(tmp_path, content):
+    write_files(tmp_path, {"flows/a.py": "", ".gitignore": ".metaflow"})
+    (tmp_path / "flows/a.py").write_bytes(content)
+    assert {f.rule for f in check([tmp_path]).findings} <= {"syntax"}
 
 
 def test_a_long_step_is_found_and_the_project_says_what_is_long(found):

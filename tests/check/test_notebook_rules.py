@@ -31,6 +31,54 @@ def test_a_notebook_that_reads_no_run_needs_no_parameters(found, tmp_path):
     assert found({}, "notebook-kit", "notebook-parameters") == []
 
 
+@pytest.mark.parametrize(
+    ("cell", "reads"),
+    [
+        ("run = metaflow.Flow(pathspec='AFlow').latest_run", True),
+        ("run = Run(f'AFlow/{n}')", True),
+        ("from kit import artifacts\nartifacts('AFlow')", True),
+        ("# Flow('AFlow')", False),
+        ("%mf_artifacts?", False),
+        ("%mf_run_step --help", False),
+        ("from prefect import Flow\nFlow('x')", False),
+        ('text = """\n%mf_artifacts AFlow\n"""', False),
+    ],
+)
+def test_a_notebook_reads_runs_where_its_code_says_so(found, tmp_path, cell, reads):
+    notebook(tmp_path / "project/notebooks/a.ipynb", "%load_ext kit", cell)
+    assert len(found({}, "notebook-parameters")) == reads
+
+
+@pytest.mark.parametrize(
+    ("cell", "loads"),
+    [
+        ("import os, kit", True),
+        ("import os; import kit as k", True),
+        ("get_ipython().extension_manager.load_extension('kit')", True),
+        ("try:\n    %load_ext kit\nexcept Exception:\n    pass", True),
+        ('"""\n%load_ext kit\n"""', False),
+        ("# %load_ext kit", False),
+        ("import kitchen", False),
+    ],
+)
+def test_a_notebook_loads_kit_where_its_code_does(found, tmp_path, cell, loads):
+    notebook(tmp_path / "project/notebooks/a.ipynb", cell, "x = 1")
+    assert len(found({}, "notebook-kit")) == (not loads)
+
+
+def test_kit_is_loaded_before_runs_are_read(found, tmp_path):
+    notebook(tmp_path / "project/notebooks/a.ipynb", "run = Flow('AFlow').latest_run", "%load_ext kit")
+    ((*_, message),) = found({}, "notebook-kit")
+    assert message == "reads runs before it loads kit, in cell 2"
+
+
+def test_the_cell_of_parameters_sets_what_the_metadata_wants(found, tmp_path):
+    path = tmp_path / "project/notebooks/a.ipynb"
+    notebook(path, "other = 1", "%load_ext kit\n%mf_artifacts {run}", runs={"run": "AFlow"}, tags=["parameters"])
+    ((*_, message),) = found({}, "notebook-parameters")
+    assert message == "its metadata wants runs for run, which its cell tagged `parameters` does not set"
+
+
 def test_a_notebook_outside_the_folder_of_notebooks_is_looked_at_for_secrets_alone(found, tmp_path):
     notebook(tmp_path / "project/scratch.ipynb", ("print(key)", f"key {TOKEN}"))
     assert [(r, f) for r, f, *_ in found({"flows/a.py": flow("AFlow", "pass", "pass")})] == [
