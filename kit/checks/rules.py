@@ -10,7 +10,7 @@ from kit.checks.notebook_rules import notebook_kit, notebook_parameters, noteboo
 from kit.checks.pickling import picklable
 from kit.checks.pinning import pins
 from kit.checks.secrets import secrets
-from kit.checks.test_mode import test_mode
+from kit.checks.testmodes import test_mode
 from kit.errors import ArgumentError, did_you_mean
 
 __all__ = ["RULES", "rule"]
