@@ -1,22 +1,19 @@
-"""Write the template's files to a folder; what is there already is never written over unasked.
-
-In `template` a name `dot_x` stands for `.x`, and a file `x.j2` is filled in by jinja2; all others are copied.
-"""
+"""Write a project's files to a folder; what is there already is never written over unasked."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from kit import __version__
 from kit.errors import ProjectError
+from kit.starter.additions import Addition, addition
+from kit.starter.files import around_flows, example_files
+from kit.starter.origin import DISTRIBUTION, Origin
+from kit.starter.present import Present, present
 
 __all__ = ["Plan", "plan", "write"]
-
-TEMPLATE = Path(__file__).parent / "template"
-LEFT_OUT = {"__pycache__", ".ipynb_checkpoints", ".ruff_cache"}  # what using the template in place leaves behind
 
 
 @dataclass(frozen=True)
@@ -27,8 +24,11 @@ class Plan:
         root: The folder.
         files: The content of each file of the project, by its path below the root.
         new: Files that are not there yet.
-        same: Files that are there, as they should be.
+        same: Files that are there, with all that they should have.
         differing: Files that are there and differ.
+        additions: Of those that differ, what could be appended so that they have all that they should.
+        there: The flows that the folder has already, in the place of the example's; None where it has none.
+        kit: What the dependencies are to name for kit; None where pyproject.toml does so, or has no need to.
     """
 
     root: Path
@@ -36,6 +36,9 @@ class Plan:
     new: tuple[str, ...]
     same: tuple[str, ...]
     differing: tuple[str, ...]
+    additions: dict[str, Addition] = field(default_factory=dict)
+    there: Present | None = None
+    kit: Origin | None = None
 
 
 def plan(root: Path) -> Plan:
@@ -48,8 +51,12 @@ def plan(root: Path) -> Plan:
         ProjectError: It cannot become one: a file is where a folder should be, or the other way round.
     """
     root = root.resolve()
-    files = _files(root.name)
+    files, kit = example_files(root.name)
+    there = present(root, files)
+    if there is not None:
+        files = around_flows(there)
     found: dict[str, list[str]] = {"new": [], "same": [], "differing": []}
+    additions = {}
     for name, content in files.items():
         path = root / name
         _require_folders(path)
@@ -59,59 +66,74 @@ def plan(root: Path) -> Plan:
             )
         if not path.exists() and not path.is_symlink():
             found["new"].append(name)
-        else:
-            found["same" if _has(path, content) else "differing"].append(name)
-    return Plan(root, files, tuple(found["new"]), tuple(found["same"]), tuple(found["differing"]))
+            continue
+        present_text = _text(path)
+        more = None if present_text is None or path.is_symlink() else addition(name, present_text, content)
+        if _same(present_text, content) or (more is not None and not more.what):
+            found["same"].append(name)
+            continue
+        found["differing"].append(name)
+        if more is not None:
+            additions[name] = more
+    new, same, differing = (tuple(found[key]) for key in ("new", "same", "differing"))
+    names_kit = DISTRIBUTION in (_text(root / "pyproject.toml") or "")
+    return Plan(root, files, new, same, differing, additions, there, None if there or names_kit else kit)
 
 
-def write(planned: Plan, over: Collection[str] = ()) -> tuple[str, ...]:
-    """Write what is new, and what may be written over.
+def write(planned: Plan, over: Collection[str] = (), append: Collection[str] = ()) -> tuple[str, ...]:
+    """Write what is new, and what may be written over or appended to. Where one cannot be written, none is.
 
     Args:
         planned: The plan.
         over: The differing files to write over.
+        append: The differing files to append their additions to.
 
     Returns:
         The files that were written.
 
     Raises:
-        ProjectError: A file cannot be written.
+        ProjectError: A file cannot be written. All are as they were.
     """
-    names = [name for name in planned.files if name in planned.new or name in over]
-    for name in names:
-        path = planned.root / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+    contents = {name: text for name, text in planned.files.items() if name in planned.new or name in over}
+    contents |= {name: planned.additions[name].whole for name in append}
+    written: list[tuple[Path, bytes | Path | None]] = []
+    folders: list[Path] = []
+    path = planned.root
+    try:
+        for name, content in contents.items():
+            path = planned.root / name
+            for folder in [one for one in (path.parent, *path.parent.parents) if not one.exists()][::-1]:
+                folder.mkdir()
+                folders.append(folder)
             if path.is_symlink():
+                written.append((path, path.readlink()))
                 path.unlink()  # the file that it leads to is another's
-            path.write_text(planned.files[name], encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise ProjectError(f"{path} cannot be written: {error.strerror}.", "Name a folder that you own.") from error
-    return tuple(names)
+            else:
+                written.append((path, path.read_bytes() if path.exists() else None))
+            path.write_bytes(content.encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        _undo(written, folders)
+        raise ProjectError(
+            f"{path} cannot be written: {error.strerror}. Nothing was changed.", "Name a folder that you own."
+        ) from error
+    except BaseException:
+        _undo(written, folders)
+        raise
+    return tuple(contents)
 
 
-def _files(folder: str) -> dict[str, str]:
-    """Give the files of a project, those of its root first."""
-    from jinja2 import Environment, StrictUndefined
-
-    values = {"name": _distribution(folder), "title": folder or "project", "version": __version__}
-    fill = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701  # no HTML
-    files = {}
-    for path in sorted(TEMPLATE.rglob("*"), key=lambda one: (len(one.relative_to(TEMPLATE).parts), one)):
-        parts = path.relative_to(TEMPLATE).parts
-        if not path.is_file() or LEFT_OUT & set(parts):
-            continue
-        name = "/".join(re.sub("^dot_", ".", part) for part in parts)
-        content = path.read_text(encoding="utf-8")
-        filled = name.endswith(".j2")
-        files[name.removesuffix(".j2")] = fill.from_string(content).render(values) if filled else content
-    return files
-
-
-def _distribution(folder: str) -> str:
-    """Write a folder's name as the name of a distribution, which has letters, digits and hyphens alone (PEP 508)."""
-    name = re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-")
-    return name or "project"
+def _undo(written: list[tuple[Path, bytes | Path | None]], folders: list[Path]) -> None:
+    for path, before in reversed(written):
+        with suppress(OSError):  # the last one could not be written: it is as it was
+            if isinstance(before, bytes):
+                path.write_bytes(before)
+                continue
+            path.unlink(missing_ok=True)
+            if before is not None:
+                path.symlink_to(before)
+    for folder in reversed(folders):
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _require_folders(path: Path) -> None:
@@ -124,8 +146,12 @@ def _require_folders(path: Path) -> None:
             )
 
 
-def _has(path: Path, content: str) -> bool:
+def _same(text: str | None, content: str) -> bool:
+    return text is not None and text.replace("\r\n", "\n") == content  # as git writes it on Windows
+
+
+def _text(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8") == content
-    except (OSError, UnicodeDecodeError):
-        return False
+        return path.read_bytes().decode("utf-8", "surrogateescape")
+    except OSError:
+        return None
