@@ -21,6 +21,7 @@ __all__ = ["main"]
 
 COULD_NOT_START = 2
 INTERRUPTED = 130
+AT_LEAST_ONE, NOT_NEGATIVE, ABOVE_ZERO = click.IntRange(1), click.IntRange(0), click.FloatRange(0, min_open=True)
 LOG_WIDTH = 120  # columns, where there is no terminal to ask
 
 
@@ -49,13 +50,13 @@ main.add_command(debug)
 main.add_command(init)
 
 
-@main.command()
+@main.command(short_help="Run the flows in test mode, then the debug notebooks.")
 @click.argument("notebooks", nargs=-1, type=click.Path())
-@click.option("-n", "workers", type=click.IntRange(min=1), default=2, show_default=True, help="How many run at once.")
+@click.option("-n", "workers", type=AT_LEAST_ONE, metavar="N", default=2, show_default=True, help="How many at once.")
 @click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A value for the notebooks.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds that a notebook may take.")
-@click.option("--cell-timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds that a cell may take.")
-@click.option("--retries", type=click.IntRange(min=0), default=0, help="How often again, where the kernel dies.")
+@click.option("--timeout", type=ABOVE_ZERO, metavar="S", help="Seconds a notebook may take.")
+@click.option("--cell-timeout", type=ABOVE_ZERO, metavar="S", help="Seconds a cell may take.")
+@click.option("--retries", type=NOT_NEGATIVE, metavar="N", default=0, help="How often again, where the kernel dies.")
 @click.option("--keep", is_flag=True, help="Keep the datastore of the runs.")
 @click.option("--update", is_flag=True, help="Run twice, and write the notebooks' references.")
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write a JUnit XML report.")
@@ -139,11 +140,11 @@ def test(
     sys.exit(0 if outcome.passed else 1)
 
 
-@main.command()
+@main.command(short_help="Write a notebook's steps to a flow file.")
 @click.argument("notebook", type=click.Path(path_type=Path))
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--name", help="The name of the flow.")
-@click.option("--force", is_flag=True, help="Overwrite a file that is there.")
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
 @click.option("--common", is_flag=True, help="Put functions and classes into common.py, for other flows to use.")
 def export(notebook: Path, file: Path | None, name: str | None, force: bool, common: bool) -> None:
     """Write the flow that the steps of NOTEBOOK make to FILE, without executing the notebook.
@@ -163,7 +164,7 @@ def export(notebook: Path, file: Path | None, name: str | None, force: bool, com
     click.echo(repr(done))
 
 
-@main.group()
+@main.group(short_help="List, lock and remove the environments of steps.")
 def env() -> None:
     """The environments of steps: what --environment=pypi-uv and --isolated build."""
 
@@ -178,7 +179,7 @@ def list_environments() -> None:
         click.echo(f"{one.key}  Python {one.python}  {len(one.packages)} packages  {one.folder}\n    {asked}")
 
 
-@env.command("remove")
+@env.command("remove", short_help="Remove environments.")
 @click.argument("keys", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Remove them all.")
 def remove_environments(keys: tuple[str, ...], everything: bool) -> None:
@@ -193,7 +194,7 @@ def remove_environments(keys: tuple[str, ...], everything: bool) -> None:
             click.echo(f"removed the kernel {name}, which ran in it")
 
 
-@env.command("lock")
+@env.command("lock", short_help="Write the resolved pins of a flow's steps beside it.")
 @click.argument("flow")
 def lock_environments(flow: str) -> None:
     """Write the resolved pins of FLOW's steps beside its file: runs with --environment=pypi-uv then use these."""

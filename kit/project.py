@@ -165,7 +165,7 @@ def find_project(start: str | Path | None = None, environ: Mapping[str, str] | N
     if root is None:
         raise ProjectError(
             f"There is no Metaflow project in {start} or above it.",
-            "Make a folder `flows` for the flow files, or name one under [tool.kit] in pyproject.toml.",
+            "Make a folder `flows` for the flow files, name one under [tool.kit] in pyproject.toml, or run `kit init`.",
         )
     settings = _settings(root) or {}
     sysroot = _configured(SYSROOT_VARIABLE, environ)

@@ -23,6 +23,7 @@ __all__ = ["mf_run", "mf_step"]
 SHARED = "kit_shared_folder"  # what xdist's workers are told
 FIXTURE = "mf_run"
 SESSION = "kit-session"
+METAFLOWS_OWN = "ignore:The _yaml extension module:DeprecationWarning"  # its copy of PyYAML, imported by a fixture
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Remember what the session shares."""
+    config.addinivalue_line("filterwarnings", METAFLOWS_OWN)
     config.pluginmanager.register(_Session(config), SESSION)
 
 

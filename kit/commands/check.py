@@ -10,7 +10,7 @@ import click
 __all__ = ["check"]
 
 
-@click.command()
+@click.command(short_help="Say which good practices a project misses.")
 @click.argument("places", nargs=-1, metavar="[PATH]...", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="Write the findings as a JSON list.")
 @click.option("--github", is_flag=True, help="Write GitHub's annotations too; so it does under GitHub Actions.")
