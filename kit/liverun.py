@@ -217,9 +217,9 @@ class LiveRun(Displayed):
         hint = f"Replay it in the kernel, ready for %debug: %mf_run_step {pathspec}"
         if failed.crashed:
             hint = f"A replay would end the kernel too. What it printed: %mf_artifacts {pathspec} --logs"
-        elif not said:
+        elif not failed.raised:
             hint = f"Did it call exit, or need too much memory? %mf_run_step {pathspec} says where it exits."
-        return FlowRunError(f"{pathspec} failed: {said or failed.why}.", hint, "\n".join(lines))
+        return FlowRunError(f"{pathspec} failed: {(said or failed.why).rstrip('.')}.", hint, "\n".join(lines))
 
     # ------------------------------------------------------------------ inside
 

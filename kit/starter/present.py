@@ -26,7 +26,8 @@ TITLE = """\
 What did its latest run produce, and what would a step do now?
 `kit test` runs this notebook against a run in test mode."""
 PARAMETERS = """\
-# The run to look at: the latest one, or a pathspec such as "{flow}/12". `kit test` puts its own here.
+# The run to look at: the latest one, or a pathspec such as "{flow}/12".
+# `kit test` puts its own here.
 {run} = "{flow}\""""
 WHAT_NEXT = """\
 `%mf_artifacts {run}/STEP NAME` loads an artifact, and `%mf_run_step {run}/STEP` runs a step again in this kernel.
