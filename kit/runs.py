@@ -234,7 +234,7 @@ class Runs(TaskStores):
 
     def _placed(self, run: RunInfo, info: TaskInfo) -> TaskInfo:
         """Find the place of a task in its foreachs; of one that was killed, without artifacts, its metadata tells."""
-        if info.artifacts or info.index or info.status != "running":
+        if info.artifacts or info.index or info.status == "succeeded":
             return info
         path = self.metadata(info.pathspec, run.store).get("foreach-execution-path", "")
         return replace(info, index=tuple(int(frame.rpartition(":")[2]) for frame in path.split(",") if frame))
