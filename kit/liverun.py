@@ -15,6 +15,7 @@ from kit import details
 from kit.artifact_table import ArtifactTable, StepArtifacts
 from kit.errors import ArgumentError, FlowRunError, KitError, NotFoundError, did_you_mean
 from kit.flowfile import LoadedFlow
+from kit.lineage import finished
 from kit.model import FlowInfo, Graph, GraphNode, Pathspec, step_type
 from kit.processes import GENTLY, ProcessGroup
 from kit.resolve import Target
@@ -244,13 +245,17 @@ class LiveRun(Displayed):
         if not self._log.cloned or self._log.run is None or self._cloned_taken:
             return
         self._cloned_taken = True
-        cloned = []
+        cloned: list[tuple[str, str]] = []
+        splits: dict[tuple[str, str], int] = {}
         with suppress(KitError, OSError):  # it is a picture: the run goes on without it
             run = self._runs.run(self.flow, self._log.run)
             done = (task.pathspec for task in self._runs.tasks(run) if task.status == "succeeded")
             cloned = [(address.step or "", address.task or "") for address in done]
+            split = {node.name for node in self._graph.nodes if node.type in ("foreach", "parallel")}
+            tasks = [task for step in split & dict(cloned).keys() for task in finished(self._runs, run, step)]
+            splits = {(task.step, str(task.store.task_id)): task.splits for task in tasks if task.splits is not None}
         with self._lock:
-            self._log.take_cloned(cloned)
+            self._log.take_cloned(cloned, splits)
 
     def _pause(self, deadline: float | None) -> None:
         seconds = QUICK if self.seconds < 30 else SLOW

@@ -5,10 +5,11 @@ The lines are the same for every datastore and for tasks on a cluster, and they 
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from kit.tracebacks import KILLED, without_metaflow
@@ -18,12 +19,13 @@ __all__ = ["FailedTask", "RunLog"]
 
 TIME = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S* "
 TASK = r"(?P<path>(?P<run>[^/\s\]]+)/(?P<step>\w+)/(?P<task>[^/\s\]]+))"
-TASK_LINE = re.compile(TIME + rf"\[{TASK} \(pid \d+\)\] ?(?P<text>.*)$")
+TASK_LINE = re.compile(TIME + rf"\[{TASK} \(pid (?P<pid>\d+)\)\] ?(?P<text>.*)$")
 RUN_LINE = re.compile(TIME + r"Workflow starting \(run-id (?P<run>[^\s)]+)\)")
 CLONED_LINE = re.compile(r"\w+/\S+ cloned!$")  # threads that clone tasks write into one another's lines
 STARTED = re.compile(r"Task is starting( \(retry\))?\.$|Task fallback is starting")
 SPLIT = re.compile(r"Foreach yields (\d+) child steps\.$")
 FAILED = re.compile(r"Task failed( with a segmentation fault)?\.$")
+ENDING = re.compile(TIME + r"(Terminating \d+ active tasks|Workflow (failed|interrupted)\b)")
 SUCCEEDED = "Task finished successfully."
 STORE_LINE = re.compile(r"Creating local datastore in current directory")
 MAX_LINES = 60  # of what Metaflow itself says
@@ -41,12 +43,14 @@ class _Task:
     """A task: how it stands ("running", "succeeded", "failed", "stopped"), when that began, what it printed."""
 
     step: str
+    process: int = 0
     state: str = "running"
     cloned: bool = False
     started: float = 0.0
     ended: float | None = None
     retried: bool = False
     crashed: bool = False
+    splits: int | None = None
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_TASK_LINES))
 
 
@@ -90,7 +94,7 @@ class RunLog:
         self.run: str | None = None
         self.cloned = False
         self._tasks: dict[str, _Task] = {}  # by step/task
-        self._splits: dict[str, int] = {}
+        self._ending = False  # whether the scheduler ends the tasks that run
         self._other: deque[str] = deque(maxlen=MAX_LINES)
         self._recent: deque[tuple[str, str]] = deque(maxlen=MAX_RECENT)
 
@@ -100,6 +104,7 @@ class RunLog:
         found = TASK_LINE.match(line) or RUN_LINE.match(line)
         if found is None:
             self.cloned = self.cloned or CLONED_LINE.search(line) is not None
+            self._ending = self._ending or ENDING.match(line) is not None
             self._other.append(line)
             return
         self.run = found["run"]
@@ -108,32 +113,36 @@ class RunLog:
         step, now = found["step"], time.monotonic()
         name = f"{step}/{found['task']}"
         task = self._tasks.setdefault(name, _Task(step, started=now))
-        self._task_line(name, task, found["text"], now)
+        self._task_line(name, task, int(found["pid"]), found["text"], now)
 
-    def take_cloned(self, tasks: Iterable[tuple[str, str]]) -> None:
+    def take_cloned(self, tasks: Iterable[tuple[str, str]], splits: Mapping[tuple[str, str], int]) -> None:
         """Take in the tasks that were cloned.
 
         Args:
             tasks: The step and the id of each.
+            splits: How many tasks those lead to that are split by a foreach.
         """
         now = time.monotonic()
-        for step, task in tasks:
-            self._tasks.setdefault(f"{step}/{task}", _Task(step, "succeeded", True, now, now))
+        for each in tasks:
+            cloned = _Task(each[0], 0, "succeeded", True, now, now, splits=splits.get(each))
+            self._tasks.setdefault("/".join(each), cloned)
         self._tasks = dict(sorted(self._tasks.items(), key=lambda item: not item[1].cloned))
 
-    def _task_line(self, name: str, task: _Task, text: str, now: float) -> None:
-        split = SPLIT.match(text)
-        if STARTED.match(text):
+    def _task_line(self, name: str, task: _Task, process: int, text: str, now: float) -> None:
+        """Take in a line of a task; it may print itself what the scheduler says when its process has begun or ended."""
+        split, begun, gone = SPLIT.match(text), process != task.process, not _runs(process)
+        task.process = process
+        if begun and STARTED.match(text):
             task.retried = task.retried or task.ended is not None
             task.state, task.ended, task.crashed = "running", None, False
             task.lines.clear()  # those of the attempt before
-        elif split:
-            self._splits[task.step] = self._splits.get(task.step, 0) + int(split[1])
-        elif FAILED.match(text):
+        elif gone and split:
+            task.splits = int(split[1])
+        elif gone and FAILED.match(text):
             task.state, task.ended, task.crashed = "failed", now, "segmentation" in text
-        elif text == KILLED:
+        elif self._ending and text == KILLED:
             task.state, task.ended = "stopped", now
-        elif text == SUCCEEDED:  # Metaflow says so of a task that it has killed, too
+        elif gone and text == SUCCEEDED:  # Metaflow says so of a task that it has killed, too
             task.state, task.ended = ("stopped" if task.state == "stopped" else "succeeded"), now
             task.lines.clear()  # a run may have many thousands
         else:
@@ -150,13 +159,13 @@ class RunLog:
 
     def _step(self, step: str, tasks: list[_Task]) -> StepProgress:
         number = {state: sum(task.state == state for task in tasks) for state in STATES}
-        ends = [task.ended for task in tasks]
+        ends, splits = [task.ended for task in tasks], [task.splits for task in tasks if task.splits is not None]
         last = time.monotonic() if None in ends else max(end for end in ends if end is not None)
         return StepProgress(
             **number,
             cloned=sum(task.cloned for task in tasks),
             retried=sum(task.retried for task in tasks),
-            splits=self._splits.get(step),
+            splits=sum(splits) if splits else None,
             seconds=last - min(task.started for task in tasks),
         )
 
@@ -193,3 +202,12 @@ class RunLog:
             step: Of this step's tasks alone.
         """
         return tuple(f"{name}: {line}" for name, line in self._recent if step in (None, name.partition("/")[0]))
+
+
+def _runs(process: int) -> bool:
+    """Whether a process is there: the scheduler says how a task's process ended when that is gone."""
+    try:
+        os.kill(process, 0)
+    except OSError:  # also one of another user, which is not the task's
+        return False
+    return True

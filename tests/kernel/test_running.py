@@ -84,6 +84,15 @@ ENDS = """
                 Path(sys.argv[0]).with_suffix(".tried").touch()
                 raise ValueError("the first attempt")
             self.rate = self.settings.rate
+            if self.way.startswith("words"):
+                words = "Task is starting.|Foreach yields 7 child steps.|Task failed.|[KILLED BY ORCHESTRATOR]|"
+                words += "Workflow failed.|2026-01-01 00:00:00.000 Terminating 1 active tasks...|"
+                for word in (words + "Task finished successfully.").split("|"):
+                    print(word, file=sys.stderr)
+                    time.sleep(0.1)  # Metaflow reads one line at a time
+                time.sleep(1)
+                if self.way == "words and exit":
+                    sys.exit(4)
             if self.way == "daemon":
                 away = subprocess.Popen(["sleep", "600"], start_new_session=True)
                 Path(self.text_of, f"{away.pid}").touch()
@@ -190,7 +199,9 @@ def test_a_failed_run_is_resumed_from_where_it_failed(kernel: Kernel) -> None:
         start = next(line for line in output.updates[-1].splitlines() if line.lstrip().startswith("start"))
         assert "cloned" in start
         assert kernel.check("run['join']['scores']").text == "[10, 20, 30]"
-        kernel.check("run = %mf_run WideFlow --resume join")
+        resumed = kernel.check("run = %mf_run WideFlow --resume fit").updates
+        assert any("0 of 3" in picture for picture in resumed)  # start is cloned: its log does not say into how many
+        assert not any("0 tasks" in picture for picture in resumed)
         assert "has no step nowhere" in kernel.run("%mf_run WideFlow --resume nowhere").error
     finally:
         (source / "wide.py").write_text(before)
@@ -243,6 +254,16 @@ def test_a_task_that_was_tried_again_is_said_and_its_logs_are_read_by_stream(ker
     assert kernel.check("print(run.logs('end'))").stdout.splitlines()[1:] == ["end/2: 30%", "end/2: to stderr"]
     assert kernel.check("run.logs('end', 'stderr')").text == "'end/2: to stderr'"
     assert "has no step ned" in kernel.run("run.logs('ned')").error
+
+
+def test_a_task_that_prints_metaflows_own_words_confuses_neither_the_picture_nor_the_result(kernel: Kernel) -> None:
+    output = kernel.check("run = %mf_run EndsFlow --way words")
+    assert not any(word in picture for picture in output.updates for word in ("✗ failed", "■ stopped", "retried"))
+    assert any("Task finished successfully." in picture for picture in output.updates)
+    assert kernel.check("run.status").text == "'succeeded'"
+    failed = kernel.run("%mf_run EndsFlow --way 'words and exit'")
+    assert "failed: its process ended with exit status 4" in failed.error
+    assert "✗ failed" in failed.updates[-1]
 
 
 def test_a_group_of_exceptions_is_told_without_metaflows_frames(kernel: Kernel) -> None:
