@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kit import internals
+from kit.blobs import fetch, pickles
 from kit.errors import ArtifactError
-from kit.listing import fetch, noted_end, own_artifact, pickles
+from kit.listing import noted_end, own_artifact
 from kit.model import ArtifactInfo, Pathspec, RunInfo, StepInfo, TaskInfo
 from kit.previews import preview
 from kit.records import plain_value

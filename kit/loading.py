@@ -12,8 +12,8 @@ from types import ModuleType
 from typing import IO, Any
 
 from kit import flowfile, internals
+from kit.blobs import pickles
 from kit.errors import ArtifactError, KitError
-from kit.listing import pickles
 from kit.model import ArtifactInfo, Pathspec
 from kit.runs import Runs
 from kit.taskstores import missing

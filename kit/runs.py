@@ -11,16 +11,9 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from kit.blobs import pickles
 from kit.errors import NotFoundError, did_you_mean
-from kit.listing import (
-    PARAMETERS_STEP,
-    life,
-    own_artifact,
-    pickles,
-    read_tasks,
-    status_of_run,
-    steps_of,
-)
+from kit.listing import PARAMETERS_STEP, life, own_artifact, read_tasks, status_of_run, steps_of
 from kit.metadata import run_record, run_records
 from kit.model import (
     OWN_ARTIFACTS,

@@ -25,7 +25,7 @@ LAYERS = (
         "sweep",
         "tracebacks",
     },
-    {"processes", "saying", "source", "views", "words"},
+    {"blobs", "processes", "saying", "source", "views", "words"},
     {"project", "previews", "installer", "flowfile", "foreach", "listing", "metadata", "scope", "runlog", "runwords"},
     {"preflight", "envs", "stores", "configured", "testmode"},
     {"taskstores"},

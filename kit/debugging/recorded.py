@@ -16,9 +16,9 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from kit.blobs import pickles
 from kit.debugging.source import NOT_THE_USERS, Source
 from kit.errors import ArtifactError
-from kit.listing import pickles
 from kit.model import Pathspec, RunInfo
 from kit.project import Project
 from kit.runs import Runs
