@@ -94,7 +94,16 @@ class NotebookError(KitError):
 
 
 class FlowRunError(KitError):
-    """A real run failed or could not start."""
+    """A real run failed or could not start.
+
+    Attributes:
+        pathspec: The address of the task that failed; None where no task did.
+        exception: What that task raised, as "ValueError: why"; "" where its process ended without an exception. The
+            exception itself stays in the datastore: to unpickle it is to run the code of the one who wrote it.
+    """
+
+    pathspec: str | None = None
+    exception: str = ""
 
 
 def did_you_mean(name: str, known: Iterable[str], what: str) -> str:

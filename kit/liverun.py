@@ -16,17 +16,17 @@ from kit.artifact_table import ArtifactTable, StepArtifacts
 from kit.errors import ArgumentError, FlowRunError, KitError, NotFoundError, did_you_mean
 from kit.flowfile import LoadedFlow
 from kit.lineage import finished
-from kit.model import FlowInfo, Graph, GraphNode, Pathspec, step_type
+from kit.model import Graph, GraphNode, Pathspec, step_type
 from kit.processes import GENTLY, ProcessGroup
 from kit.resolve import Target
-from kit.runcommand import RunCommand, RunRequest, run_command
+from kit.runcommand import RunCommand
 from kit.runlog import RunLog
 from kit.runs import Runs
 from kit.views import Displayed
 from kit.views.graph import ordered
 from kit.views.running import ENDED, RunProgress, progress_page
 
-__all__ = ["LiveRun", "RunView", "start"]
+__all__ = ["LiveRun", "RunView"]
 
 QUICK, SLOW = 0.34, 1.0  # seconds between two looks, in the first half minute and then; the last comes at once
 STREAMS = ("stdout", "stderr")
@@ -220,7 +220,9 @@ class LiveRun(Displayed):
             hint = f"A replay would end the kernel too. What it printed: %mf_artifacts {pathspec} --logs"
         elif not failed.raised:
             hint = f"Did it call exit, or need too much memory? %mf_run_step {pathspec} says where it exits."
-        return FlowRunError(f"{pathspec} failed: {(said or failed.why).rstrip('.')}.", hint, "\n".join(lines))
+        error = FlowRunError(f"{pathspec} failed: {(said or failed.why).rstrip('.')}.", hint, "\n".join(lines))
+        error.pathspec, error.exception = str(pathspec), said if failed.raised else ""
+        return error
 
     # ------------------------------------------------------------------ inside
 
@@ -276,20 +278,6 @@ class LiveRun(Displayed):
         self._ended = time.monotonic()
         with self._lock:
             self._log.stop()
-
-
-def start(runs: Runs, flow: str | FlowInfo, request: RunRequest) -> LiveRun:
-    """Start a run of a flow.
-
-    Args:
-        runs: The project's runs.
-        flow: The flow, or its name.
-        request: How to run it.
-
-    Raises:
-        KitError: It cannot be run so, as `run_command` says.
-    """
-    return LiveRun(runs, run_command(runs, flow, request))
 
 
 def _graph(loaded: LoadedFlow) -> Graph:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit import offers
 from kit.offers import Find, Offer
-from kit.runwords import AFTER, BEFORE
+from kit.runwords import AFTER, BEFORE, own_words, without_flow
 
 if TYPE_CHECKING:
     from kit.session import Session
@@ -45,6 +45,8 @@ class MagicLine:
         self._name, self._parser, self._word = magic.__name__, magic.parser, word
         self._named, given, self._option = _read(magic.parser, before)
         self._given = given
+        if self._runs:
+            self._named = self._run_flow(before)
         self._step = self._expanded(given.get("flow", "") if self._installs else "".join(self._named[:1]))
 
     @property
@@ -55,13 +57,22 @@ class MagicLine:
     def _runs(self) -> bool:
         return bool(self._name == "mf_run")
 
+    def _run_flow(self, before: Sequence[str]) -> list[str]:
+        """Name the flow that is run, wherever it stands among its Parameters; nothing where it is still to come."""
+        own, others = own_words(before)
+        found, _ = without_flow(others, self._session.project.scan().flows)
+        return _read(self._parser, own)[0] or [name for name in (found,) if name]
+
     def _parameters(self) -> list[Offer]:
-        """List the Parameters of the flow that is run, and Metaflow's own options."""
-        flow = self._session.project.scan().flows.get(self._step) if self._runs else None
+        """List the Parameters and Configs of the flow that is run, and Metaflow's own options."""
+        current = self._session.current
+        name = self._step.partition("/")[0] or (current.flow if current else "")
+        flow = self._session.project.scan().flows.get(name) if self._runs else None
         if flow is None:
             return []
         options = (Offer(f"--{name}", "option") for name in (*AFTER, *BEFORE))
-        return [*(Offer(f"--{name}", "Parameter") for name in flow.parameters), *options]
+        own = [*(Offer(f"--{name}", "Parameter") for name in flow.parameters)]
+        return [*own, *(Offer(f"--{name}", "Config") for name in flow.configs), *options]
 
     def prepare(self) -> None:
         """Import Metaflow where runs are asked for: once in a kernel, a Tab takes as long as that."""

@@ -21,7 +21,7 @@ from kit.live import live
 from kit.model import OWN_ARTIFACTS, FlowInfo, StepResult
 from kit.reload import Reloader
 from kit.runs import Scope
-from kit.runwords import own_words
+from kit.runwords import own_words, without_flow
 
 if TYPE_CHECKING:
     from kit import kernelspecs, pinned
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from kit.runcommand import RunRequest
 
 __all__ = ["KitMagics"]
-
-# The options of %mf_run and how many words follow each; -1 is perhaps one. All others are the flow's or Metaflow's.
-RUN_OPTIONS = {"--test": 0, "--background": 0, "--tag": 1, "--with": 1, "--environment": 1, "--resume": -1}
 
 
 @magics_class
@@ -209,20 +206,30 @@ class KitMagics(AuthorMagics):
         keep_quiet(self.shell, run)
         return run
 
+    def _flow_of(self, passed: list[str], resume: str | None) -> tuple[str | None, list[str], str | None]:
+        """Find the flow behind an option that is a flag, else the current one; the other words; what to resume."""
+        flows, current = self.session.project.scan().flows, self.session.current
+        if resume and (current is None or resume.partition("/")[0] in flows):
+            return resume, passed, ""
+        found, passed = without_flow(passed, flows)
+        return found or (current.flow if current else None), passed, resume
+
     def _run_request(self, given: list[str], flow: str | FlowInfo | None) -> tuple[argparse.Namespace, RunRequest]:
         from kit.runcommand import RunRequest
 
-        own, passed = own_words(given, RUN_OPTIONS)
+        own, passed = own_words(given)
         args = self._parse_words(self.mf_run, own)
         if flow is not None:
             if args.flow is not None:
                 raise ArgumentError(f"{args.flow!r} belongs to no option.", "Write Parameters as --name value.")
-        elif args.resume and args.flow is None:
-            args.flow, args.resume = args.resume, ""
-        if flow is None and args.flow is None and self.session.current:
-            args.flow = self.session.current.flow
+        elif args.flow is None:
+            args.flow, passed, args.resume = self._flow_of(passed, args.resume)
         if flow is None and args.flow is None:
             raise ArgumentError("%mf_run needs a flow.", "Name one, as in %mf_run TrainFlow.")
+        own = self.session.notebook_flow
+        if flow is None and own is not None and args.flow == own.name not in self.session.project.scan().flows:
+            what = f"{own.name} is the flow of this notebook's cells, which has no file yet."
+            raise ArgumentError(what, "Run it with %mf_flow --run, or write its file: %mf_flow --export flows/NAME.py")
         chosen = {name: getattr(args, name) for name in ("test", "environment", "resume")}
         return args, RunRequest(tuple(passed), tags=tuple(args.tags), decorators=tuple(args.decorators), **chosen)
 

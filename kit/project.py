@@ -100,10 +100,13 @@ class Project:
         if broken:
             where = self.relative(broken)
             raise FlowFileError(f"{where} does not parse: {found.broken[broken]}.", f"Mend {where}, then try again.")
-        raise NotFoundError(
-            f"There is no flow {name} in {self.relative(self.flows_folder)}.",
-            did_you_mean(name, found.flows, "flows of this project"),
-        )
+        hint = did_you_mean(name, found.flows, "flows of this project")
+        for folder in dict.fromkeys((Path.cwd(), self.root, self.notebooks_folder)):
+            strayed = scan(folder, recursive=False).flows.get(name)
+            if strayed is not None:
+                file, to = self.relative(strayed.file), self.relative(self.flows_folder)
+                hint = f"It is in {file}: move that to {to}, or name its folder as `flows` under [tool.kit]."
+        raise NotFoundError(f"There is no flow {name} in {self.relative(self.flows_folder)}.", hint)
 
     def relative(self, path: str | Path) -> str:
         """Write a path as seen from the project's root, or whole where it lies outside."""

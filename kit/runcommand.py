@@ -85,12 +85,8 @@ def run_command(runs: Runs, flow: str | FlowInfo, request: RunRequest) -> RunCom
     """
     project = runs.project
     info = project.flow(flow) if isinstance(flow, str) else flow
-    with (
-        open(os.devnull, "w", encoding="utf-8", errors="replace") as nowhere,
-        redirect_stdout(nowhere),
-        redirect_stderr(nowhere),
-    ):
-        loaded = flowfile.load(info)  # what it prints, the run prints too
+    with _quietly():
+        loaded = flowfile.load(info)
     flowfile.require_started(loaded)
     mode = test_mode(project, loaded.info) if request.test else None
     parameters = {parameter.name: parameter for parameter in _parameters(loaded)}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kit.errors import ArgumentError, did_you_mean
 
-__all__ = ["AFTER", "BEFORE", "FlowOptions", "Passed", "is_option", "own_words", "passed_words"]
+__all__ = ["AFTER", "BEFORE", "FlowOptions", "Passed", "is_option", "own_words", "passed_words", "without_flow"]
 
+# The options of %mf_run and how many words follow each; -1 is perhaps one. All others are the flow's or Metaflow's.
+RUN_OPTIONS = {"--test": 0, "--background": 0, "--tag": 1, "--with": 1, "--environment": 1, "--resume": -1}
 # Metaflow's options and how many words follow each: before `run`, and after it.
 BEFORE = {"config": 2, "config-value": 2, "datastore": 1, "datastore-root": 1, "event-logger": 1, "metadata": 1}
 BEFORE |= {"monitor": 1, "package-suffixes": 1}
@@ -66,12 +68,11 @@ class _Sorted:
     parameters: list[str] = field(default_factory=list)
 
 
-def own_words(words: Sequence[str], own: Mapping[str, int]) -> tuple[list[str], list[str]]:
-    """Part a magic's own words from those that are Metaflow's or the flow's.
+def own_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Part the own words of `%mf_run` from those that are Metaflow's or the flow's.
 
     Args:
         words: The words of the line.
-        own: The magic's own options with their dashes, and how many words follow each: 0, 1, or -1 for perhaps one.
 
     Returns:
         The magic's own words, the flow's name among them; and all others. What follows `--` is never the magic's own.
@@ -85,9 +86,9 @@ def own_words(words: Sequence[str], own: Mapping[str, int]) -> tuple[list[str], 
         if word == "--":
             others += map(_unquoted, rest)
             break
-        if name in own:
+        if name in RUN_OPTIONS:
             mine.append(word)
-            follows = own[name] == 1 or (own[name] == -1 and rest and not rest[0].startswith("-"))
+            follows = RUN_OPTIONS[name] == 1 or (RUN_OPTIONS[name] == -1 and rest and not rest[0].startswith("-"))
             if follows and not equals and rest:
                 mine.append(rest.pop(0))
         elif is_option(word):
@@ -99,6 +100,22 @@ def own_words(words: Sequence[str], own: Mapping[str, int]) -> tuple[list[str], 
         else:
             mine.append(word)
     return mine, others
+
+
+def without_flow(words: Sequence[str], flows: Container[str]) -> tuple[str | None, list[str]]:
+    """Find the flow behind an option that is a flag, as in `--production TrainFlow`, which took it for its value.
+
+    Args:
+        words: Options and their values.
+        flows: The names of the flows that there are.
+
+    Returns:
+        The flow, or Flow/run, and the other words; None where no option has a flow as its value.
+    """
+    found = [at for at, word in enumerate(words) if at and word.partition("/")[0] in flows and is_option(words[at - 1])]
+    if not found:
+        return None, list(words)
+    return words[found[-1]], [*words[: found[-1]], *words[found[-1] + 1 :]]
 
 
 def passed_words(flow: str, words: Sequence[str], options: FlowOptions) -> Passed:

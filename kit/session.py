@@ -80,12 +80,14 @@ class Session:
             pathspec: `Flow`, or `Flow/run` for the run to resume; or a flow whose file is elsewhere.
             request: How to run it.
         """
-        from kit import liverun
+        from kit.liverun import LiveRun
+        from kit.runcommand import run_command
 
-        if not isinstance(pathspec, str):
-            return liverun.start(self.runs, pathspec, request)
-        flow, _, origin = pathspec.partition("/")
-        return liverun.start(self.runs, flow, replace(request, origin=origin or request.origin))
+        flow: str | FlowInfo = pathspec
+        if isinstance(pathspec, str):
+            flow, _, origin = pathspec.partition("/")
+            request = replace(request, origin=origin or request.origin)
+        return LiveRun(self.runs, run_command(self.runs, flow, request))
 
     @contextmanager
     def following(self, run: LiveRun) -> Iterator[None]:

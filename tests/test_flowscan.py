@@ -301,3 +301,47 @@ def test_an_edit_of_the_same_size_and_with_the_old_time_is_noticed(scanned, tmp_
     other.replace(path)  # what rsync -t and git's checkout of an archive do
     assert (path.stat().st_mtime_ns, path.stat().st_size) == (before.st_mtime_ns, before.st_size)
     assert list(scan(tmp_path).flows) == ["OtherFlow"]
+
+
+# ------------------------------------------------------------------ what comes from elsewhere
+
+
+BASE = """
+from metaflow import Config, FlowMutator, FlowSpec, Parameter, step
+
+class Wide(FlowMutator):
+    def pre_mutate(self, flow):
+        flow.add_parameter("width", Parameter("width", default=1))
+
+class Base(FlowSpec):
+    alpha = Parameter("alpha", default=0.1)
+    settings = Config("settings", default_value="{}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("head", "base", "mutator"),
+    [
+        ("from company import Base, Wide", "Base", "Wide"),
+        ("from company.flows.base import Base as B, Wide as W", "B", "W"),
+        ("import company.flows as f", "f.Base", "f.Wide()"),
+        ("import company", "company.Base", "company.Wide"),
+    ],
+)
+def test_a_base_flow_and_a_mutator_of_another_module_give_parameters_and_configs_without_an_import(
+    scanned, tmp_path, monkeypatch, head, base, mutator
+):
+    write_files(
+        tmp_path / "lib",
+        {
+            "company/__init__.py": "raise RuntimeError('imported')\nfrom .flows import *\nfrom .flows import Base, Wide",
+            "company/flows/__init__.py": "from .base import Base, Wide",
+            "company/flows/base.py": BASE,
+        },
+    )
+    monkeypatch.syspath_prepend(tmp_path / "lib")
+    source = flow("TrainFlow", base, f"from metaflow import Parameter, step\n{head}", 'mine = Parameter("mine")')
+    write_files(tmp_path, {"flows/train.py": source.replace("\nclass", f"\n@{mutator}\nclass")})
+    found = scan(tmp_path / "flows").flows["TrainFlow"]
+    assert set(found.parameters) == {"alpha", "width", "mine"}
+    assert found.configs == ("settings",)

@@ -16,6 +16,7 @@ LAYERS = (
     {
         "absent",
         "flowscan",
+        "flowsource",
         "installed",
         "interpreters",
         "kernels",

@@ -41,6 +41,7 @@ class FlowInfo:
         steps: The names of its steps, in the order of the source.
         parameters: The names of its Parameters, as its command line takes them.
         after: The flows of the project whose runs it reads.
+        configs: The names of its Configs.
     """
 
     name: str
@@ -49,6 +50,7 @@ class FlowInfo:
     steps: tuple[str, ...]
     parameters: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    configs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
