@@ -100,8 +100,9 @@ def _failure(runs: Runs, run: RunInfo, task: TaskInfo, most: int) -> Failure:
         said = first_line(f"{getattr(raised, 'type', '')}: {str(getattr(raised, 'exception', '')).strip()}").strip(": ")
     lines = printed(runs, run, task, "stderr")
     if traceback:  # of the same, printed, Metaflow's echo has taken each * for a mark of its own
-        begin = next((number for number, line in enumerate(lines) if AROUND.match(line)), len(lines))
-        lines = [*lines[:begin], *traceback.splitlines()]
+        around = [number for number, line in enumerate(lines) if AROUND.match(line)]
+        begin = max((n for n in around if lines[n].endswith(" failed:")), default=min(around, default=len(lines)))
+        lines = [*lines[:begin], *traceback.splitlines()]  # before that, a task may print Metaflow's words itself
     lines = without_metaflow(lines)
     if not said:
         raises = any("Traceback (most recent call last)" in line for line in lines)

@@ -334,7 +334,7 @@ def test_a_base_flow_and_a_mutator_of_another_module_give_parameters_and_configs
     write_files(
         tmp_path / "lib",
         {
-            "company/__init__.py": "raise RuntimeError('imported')\nfrom .flows import *\nfrom .flows import Base, Wide",
+            "company/__init__.py": "from .flows import Base, Wide\nraise RuntimeError('imported')",
             "company/flows/__init__.py": "from .base import Base, Wide",
             "company/flows/base.py": BASE,
         },

@@ -6,8 +6,6 @@ repository's build backend is in the repository.
 
 import contextlib
 import fcntl
-import functools
-import http.server
 import json
 import os
 import shutil
@@ -21,6 +19,7 @@ from typing import Any
 
 import pytest
 import uv
+from package_index import Index
 
 from kit import installer
 
@@ -325,33 +324,6 @@ def test_where_only_root_may_write_pip_installs_for_the_user(monkeypatch):
     installer.install(["alpha-dist==1.0"], [], "alpha-dist==1.0", quiet=True)
     assert commands[0][1:4] == ["-m", "pip", "install"]
     assert commands[0][-3:] == ["--user", "--", "alpha-dist==1.0"]
-
-
-class Index(http.server.ThreadingHTTPServer):
-    """A package index on this machine, whose first answers get lost; `visits` counts the requests."""
-
-    def __init__(self, wheels: Path, lost: int) -> None:
-        self.visits = 0
-        index = self
-
-        class Handler(http.server.SimpleHTTPRequestHandler):
-            def do_GET(self) -> None:
-                index.visits += 1
-                if index.visits <= lost:
-                    self.close_connection = True
-                elif self.path.startswith("/simple/alpha-dist/"):
-                    links = "".join(f'<a href="/{wheel.name}">{wheel.name}</a>' for wheel in wheels.glob("alpha*"))
-                    self.send_response(200)
-                    self.send_header("Content-Type", "text/html")
-                    self.end_headers()
-                    self.wfile.write(links.encode())
-                else:
-                    super().do_GET()
-
-            def log_message(self, *_arguments: object) -> None:
-                pass
-
-        super().__init__(("127.0.0.1", 0), functools.partial(Handler, directory=str(wheels)))
 
 
 @pytest.fixture

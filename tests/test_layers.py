@@ -12,11 +12,10 @@ MAX_LINES = 400
 
 # Each row imports only rows above it (and a room's modules each other): no arrow points back up.
 LAYERS = (
-    {"annotations", "blame", "errors", "model", "internals"},
+    {"annotations", "blame", "errors", "flowsource", "model", "internals"},
     {
         "absent",
         "flowscan",
-        "flowsource",
         "installed",
         "interpreters",
         "kernels",

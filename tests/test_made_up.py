@@ -82,6 +82,30 @@ FILES = {
         if __name__ == "__main__":
             MadeFlow()
         """,
+    "flows/shy.py": """
+        from metaflow import FlowSpec, step
+
+        class ShyFlow(FlowSpec):
+            @step
+            def start(self):
+                self.next(self.fit, foreach="items")
+
+            @step
+            def fit(self):
+                raise ValueError("mine")
+                self.next(self.join)
+
+            @step
+            def join(self, inputs):
+                self.next(self.end)
+
+            @step
+            def end(self):
+                pass
+
+        if __name__ == "__main__":
+            ShyFlow()
+        """,
 }
 REQUIRED = {"required": 1}
 
@@ -181,3 +205,13 @@ def test_fixture_makes_a_unit_test_of_a_step_three_lines(tmp_path: Path) -> None
     assert "1 failed, 1 passed" in done.stdout
     assert "AttributeError: Flow MadeFlow has no attribute 'rows'" in done.stdout
     assert "made.py:" in done.stdout
+
+
+def test_a_failing_step_raises_its_own_exception_where_metaflow_fails_to_write_its_foreach_item() -> None:
+    class Shy:
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    with pytest.raises(ValueError, match="mine") as caught:
+        kit.run_step("ShyFlow/fit", inputs={}, foreach=Shy())
+    assert caught.traceback[-1].name == "fit"

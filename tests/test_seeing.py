@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from flows_for_tests import GRID
 from html_reader import Reader
 from kernel_client import Kernel
 from support import USER, run_flow, write_files
@@ -22,65 +23,6 @@ from kit.session import session
 from kit.views import text
 
 pytestmark = pytest.mark.flow
-
-GRID = '''
-    import sys
-
-    from metaflow import FlowSpec, JSONType, Parameter, card, step
-
-
-    class Huge:
-        """Its repr raises."""
-
-        def __repr__(self):
-            raise RuntimeError("no repr")
-
-
-    class GridFlow(FlowSpec):
-        rate = Parameter("rate", type=float, default=0.5)
-        options = Parameter("options", type=JSONType, default='{"a": 1}')
-        broken = Parameter("broken", type=int, default=0)
-
-        @step
-        def start(self):
-            self.depths = [3, 5]
-            self.next(self.fit, foreach="depths")
-
-        @card(type="blank")
-        @step
-        def fit(self):
-            self.depth = self.input
-            self.widths = [{"w": 1, "name": "narrow"}, {"w": 2, "name": "a wide one with a long name"}]
-            self.next(self.inner, foreach="widths")
-
-        @step
-        def inner(self):
-            print("inner works on", self.input["w"])
-            print("a warning", file=sys.stderr)
-            self.score = self.depth * 10 + self.input["w"]
-            self.huge = Huge()
-            if self.broken == self.depth:
-                raise ValueError(f"depth {self.depth * 1 * 1} is too deep")
-            self.next(self.collect)
-
-        @step
-        def collect(self, inputs):
-            self.scores = [i.score for i in inputs]
-            self.next(self.gathered)
-
-        @step
-        def gathered(self, inputs):
-            self.scores = [score for i in inputs for score in i.scores]
-            self.next(self.end)
-
-        @step
-        def end(self):
-            pass
-
-
-    if __name__ == "__main__":
-        GridFlow()
-'''
 
 
 @pytest.fixture(scope="module")

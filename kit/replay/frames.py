@@ -50,10 +50,22 @@ def _failure_of(function: Callable[[], None]) -> BaseException | None:
     try:
         contextvars.copy_context().run(function)
     except BaseException as error:  # raised above, where it gets no other context
-        failure = error
+        failure = _first(error)
     if os.getpid() != process:
         guards.leave_child(failure)
     return guards.ended() or failure
+
+
+def _first(error: BaseException) -> BaseException:
+    """Give what the step raised, where Metaflow failed again when it said so: it names the task's foreach item too."""
+    from metaflow import FlowSpec
+
+    entry = _FIELDS["__traceback__"].__get__(error)
+    while entry is not None and entry.tb_next is not None:
+        if entry.tb_next.tb_frame.f_code is FlowSpec.__str__.__code__ and is_own(entry.tb_frame):
+            return _FIELDS["__context__"].__get__(error) or error
+        entry = entry.tb_next
+    return error
 
 
 def _explain(error: BaseException) -> None:
