@@ -170,9 +170,9 @@ class RunLog:
         )
 
     def running(self) -> tuple[TaskLines, ...]:
-        """Say what each running task printed last, those that have printed most recently started first."""
+        """Say what each running task printed last, in the order in which they began."""
         return tuple(
-            TaskLines(f"{name}", tuple(task.lines)[-MAX_LAST:])
+            TaskLines(name, tuple(without_metaflow(task.lines)[-MAX_LAST:]))
             for name, task in self._tasks.items()
             if task.state == "running"
         )
