@@ -104,7 +104,10 @@ def _mentions_flows(file: str) -> bool:
 
 @lru_cache(maxsize=8)
 def _scan(states: tuple[State, ...]) -> FlowScan:
-    sources = _sources(states)
+    sources: dict[str, Source] = {}
+    reads: dict[str, Reads] = {}
+    for file, state in states:  # one after the other for each file: both ask for its tree
+        sources[file], reads[file] = parsed(file, state), reads_of(file, state)
     classes = _classes(sources)
     flow_classes = _flow_classes(classes)
     flows: dict[str, ClassSource] = {}
@@ -113,7 +116,6 @@ def _scan(states: tuple[State, ...]) -> FlowScan:
         if _inherited(cls, classes, "steps"):
             flows.setdefault(cls.name, cls)
             files.setdefault(cls.name, []).append(cls.file)
-    reads = {file: reads_of(file, state) for file, state in states}
     modules = {Path(file).stem: read for file, read in reads.items()}
     return FlowScan(
         flows={name: _flow(cls, classes, _after(cls, flows, sources, reads, modules)) for name, cls in flows.items()},

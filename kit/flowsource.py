@@ -79,7 +79,7 @@ def state_of(file: str) -> State:
 @lru_cache(maxsize=512)
 def parsed(file: str, state: tuple[int, ...]) -> Source:
     """Parse one file; its state is the cache's key (a file may be replaced by one of the same size and time)."""
-    tree = _tree(file)
+    tree = _tree(file, state)
     if isinstance(tree, Source):
         return tree
     statements = list(_statements(tree.body))
@@ -133,7 +133,7 @@ def _file_of(module: str, folder: str, path: tuple[str, ...]) -> str | None:
 @lru_cache(maxsize=512)
 def reads_of(file: str, state: tuple[int, ...]) -> Reads:
     """Find what a file reads of other flows; in a file that does not parse, nothing."""
-    tree = _tree(file)
+    tree = _tree(file, state)
     if isinstance(tree, Source):
         return Reads()
     nodes = list(_nodes(tree))
@@ -146,7 +146,8 @@ def reads_of(file: str, state: tuple[int, ...]) -> Reads:
     )
 
 
-def _tree(file: str) -> ast.Module | Source:
+@lru_cache(maxsize=1)
+def _tree(file: str, state: tuple[int, ...]) -> ast.Module | Source:
     """Parse a file; where that fails, give what is known of it all the same."""
     try:
         content = Path(file).read_bytes()

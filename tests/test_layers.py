@@ -138,6 +138,7 @@ def test_every_module_says_what_it_is_for(path):
         ("import kit.internals, kit.runs, kit.flowfile, kit.pins", {"metaflow", "IPython", "jinja2"}),
         ("import kit.magics", {"metaflow", "jinja2", "matplotlib", "numpy", "pandas", "papermill"}),
         ("import kit.extension", {"metaflow", "jinja2", "matplotlib", "numpy", "pandas", "papermill"}),
+        ("import kit.checks.report", {"metaflow", "IPython", "jinja2", "nbformat", "jsonschema", "papermill", "rich"}),
         ("import kit.cli", {"metaflow", "IPython", "jinja2", "matplotlib", "numpy", "pandas", "papermill", "rich"}),
     ],
 )

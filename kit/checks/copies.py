@@ -87,10 +87,10 @@ def _copies(
 
 
 def _weighs(node: Function | ast.ClassDef) -> bool:
-    statements = [one for part in body(node) if not _wiring(part) for one in flow_nodes(part)]
-    return (
-        sum(isinstance(one, ast.stmt) for one in statements) >= COPIED_STATEMENTS or len(statements) >= 2 * COPIED_NODES
-    ) and len(statements) >= COPIED_NODES
+    nodes = [one for part in body(node) if not _wiring(part) for one in flow_nodes(part)]
+    weight = len(nodes) + sum("ctx" in one._fields for one in nodes)  # to read a name and to set one are parts too
+    statements = sum(isinstance(one, ast.stmt) for one in nodes)
+    return weight >= COPIED_NODES and (statements >= COPIED_STATEMENTS or weight >= 2 * COPIED_NODES)
 
 
 def _wiring(statement: ast.stmt) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kit.regression.discover import is_left_out
+from kit.regression.left_out import is_left_out
 from kit.regression.lines import CellLines, cell_lines
 
 __all__ = ["Cell", "CheckedNotebook", "plain", "read_notebook"]

@@ -51,7 +51,7 @@ def picklable(subject: Subject) -> Iterator[Finding]:
     """
     seen: set[int] = set()
     for flow in subject.flows:
-        around = Surroundings(subject.modules, flow.methods)
+        around = Surroundings(subject.by_name, flow.methods)
         removed = {name: frozenset(_removed(node)) for name, (_, node) in flow.methods.items()}
         for name, (module, node) in flow.methods.items():
             if id(node) not in seen and not name.startswith("__"):

@@ -171,7 +171,7 @@ def _literal(subject: Subject, module: Module, node: ast.expr | None, hops: int 
         return module, None
     if isinstance(node, (ast.Name, ast.Attribute)):
         owner, _, name = dotted(node, module.names).rpartition(".")
-        for where in [module] if not owner else _modules(subject, owner):
+        for where in [module] if not owner else subject.by_name.get(owner.rpartition(".")[2], []):
             values = [
                 one.value
                 for one in where.tree.body
@@ -183,11 +183,6 @@ def _literal(subject: Subject, module: Module, node: ast.expr | None, hops: int 
                 return _literal(subject, where, values[0], hops + 1)
         return module, None
     return module, node
-
-
-def _modules(subject: Subject, dotted_name: str) -> list[Module]:
-    stem = dotted_name.rpartition(".")[2]
-    return [module for path, module in subject.modules.items() if Path(path).stem == stem]
 
 
 def _words(node: ast.expr | None) -> list[str]:
@@ -214,7 +209,7 @@ def _undeclared(subject: Subject) -> Iterator[Finding]:
     own |= {path.stem for folder in (root, root / "src") for path in folder.glob("*.py")}
     for path in _used(subject):
         module = subject.modules[path]
-        words = {node.id for node in ast.walk(module.tree) if isinstance(node, ast.Name)}
+        words = {node.id for node in flow_nodes(module.tree) if isinstance(node, ast.Name)}
         if words & (DECORATORS | {INSTALLER, "kubernetes", "batch", "uv"}):
             continue
         names: dict[str, int] = {}
@@ -231,7 +226,9 @@ def _undeclared(subject: Subject) -> Iterator[Finding]:
 def _used(subject: Subject) -> list[str]:
     """Give the flow files, and the modules beside them that they import."""
     flow_files = list(dict.fromkeys(flow.info.file for flow in subject.flows))
-    imported = {name for path in flow_files for node in ast.walk(subject.modules[path].tree) for name in _imports(node)}
+    imported = {
+        name for path in flow_files for node in flow_nodes(subject.modules[path].tree) for name in _imports(node)
+    }
     return [*flow_files, *(p for p in subject.modules if p not in flow_files and Path(p).stem in imported)]
 
 

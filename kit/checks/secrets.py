@@ -62,7 +62,8 @@ def _kinds(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _in_source(notebook: CheckedNotebook, cell: Cell) -> Iterator[Finding]:
-    for number, text in enumerate(cell.source.splitlines(), start=1):
+    kinds = secret_kinds(cell.source)
+    for number, text in enumerate(cell.source.splitlines() if kinds else (), start=1):
         for kind in secret_kinds(text):
             mend = "Read it from the environment, and replace the secret."
             message = f"{kind} in the source of cell {cell.number}"

@@ -42,6 +42,12 @@ class Module:
         return imported_names(self.tree.body)
 
     @cached_property
+    def functions(self) -> dict[str, Function]:
+        """The functions at the top of the file; of a name that is there twice, the first."""
+        found = [node for node in self.tree.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+        return {node.name: node for node in reversed(found)}
+
+    @cached_property
     def classes(self) -> dict[str, ast.ClassDef]:
         """The classes at the top of the file."""
         return {node.name: node for node in self.tree.body if isinstance(node, ast.ClassDef)}
@@ -99,6 +105,14 @@ class Subject:
     modules: dict[str, Module]
     flows: tuple[Flow, ...]
     notebooks: tuple[CheckedNotebook, ...]
+
+    @cached_property
+    def by_name(self) -> dict[str, list[Module]]:
+        """Its Python files, by their names without the suffix."""
+        found: dict[str, list[Module]] = {}
+        for path, module in self.modules.items():
+            found.setdefault(Path(path).stem, []).append(module)
+        return found
 
     @property
     def steps(self) -> Iterator[tuple[str, Module, Function]]:

@@ -104,25 +104,22 @@ class Surroundings:
     """What a method's calls may lead to.
 
     Args:
-        modules: The project's files by path.
+        by_name: The project's files, by their names without the suffix.
         methods: The functions of the flow, each with the file that it is in.
     """
 
-    modules: Mapping[str, Module]
+    by_name: Mapping[str, Sequence[Module]]
     methods: Mapping[str, tuple[Module, Function]]
 
     def function(self, name: str) -> tuple[Module, Function] | None:
         """Find a function of a module of the project by its dotted name."""
         owner, _, last = name.rpartition(".")
-        for module in self.named(owner) if owner else ():
-            for node in module.tree.body:
-                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == last:
-                    return module, node
-        return None
+        found = ((module, module.functions.get(last)) for module in (self.named(owner) if owner else ()))
+        return next(((module, node) for module, node in found if node is not None), None)
 
-    def named(self, name: str) -> list[Module]:
+    def named(self, name: str) -> Sequence[Module]:
         """Find the project's modules that a dotted name may mean."""
-        return [module for path, module in self.modules.items() if Path(path).stem == name.rpartition(".")[2]]
+        return self.by_name.get(name.rpartition(".")[2], ())
 
 
 class Scope:

@@ -54,7 +54,7 @@ def can_fail(flow: Flow, module: Module, node: Function, subject: Subject | None
         subject: The project, to be strict: functions of the project are followed too, and what an `except Exception`
             swallows does not count.
     """
-    around = Surroundings(subject.modules, flow.methods) if subject else None
+    around = Surroundings(subject.by_name, flow.methods) if subject else None
     return _Work(flow, around).in_function(module, node)
 
 

@@ -15,11 +15,11 @@ from nbformat.warnings import MissingIDFieldWarning
 
 from kit.errors import NotebookError
 from kit.project import Project
+from kit.regression.left_out import is_left_out
 from kit.regression.remote import fetch, is_url, url_of
 
 __all__ = [
-    *("Notebook", "check_parameters", "find_notebooks", "is_left_out", "notebook_name", "read_notebook"),
-    "require_declared",
+    *("Notebook", "check_parameters", "find_notebooks", "notebook_name", "read_notebook", "require_declared"),
 ]
 
 PARAMETERS_TAG = "parameters"
@@ -79,12 +79,6 @@ def find_notebooks(project: Project, arguments: Sequence[str | Path]) -> tuple[P
 def notebook_name(project: Project, path: Path) -> str:
     """Give a notebook's path from the project's root; its address, where it is a copy from an object store."""
     return url_of(project, path) or project.relative(path)
-
-
-def is_left_out(metadata: Any) -> bool:
-    """Whether a notebook's metadata says that it is no regression test, as a debug notebook's does."""
-    own = metadata.get("kit") if isinstance(metadata, dict) else None
-    return isinstance(own, dict) and own.get("test") is False
 
 
 def _metadata(path: Path) -> Any:
