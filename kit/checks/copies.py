@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kit.checks.cell_code import tree_of
 from kit.checks.findings import Finding
+from kit.checks.notebooks import Cell, CheckedNotebook
 from kit.checks.subject import Module, Subject
 from kit.checks.syntax import Function, body, flow_nodes, lines_of, self_attribute, shape
 
@@ -28,7 +29,8 @@ def shared_code(subject: Subject) -> Iterator[Finding]:
     A copy is mended in one place and forgotten in the other, and a notebook cannot import it. A finding is a function
     or a class, of three statements or more, that stands in a flow file and, the same but for names, docstrings, type
     hints and comments, in another file of the flows' folder; or six statements in a row that do. It is reported in each
-    flow file but the first. A function of a notebook that stands in a file of the flows' folder is a finding too.
+    flow file but the first. A function of a notebook that stands in a file of the flows' folder, or in another notebook
+    too, is a finding as well.
 
         from common import clean    # in both flows, in place of def clean(rows): ... in each
 
@@ -62,18 +64,33 @@ def shared_code(subject: Subject) -> Iterator[Finding]:
 def _in_notebooks(
     subject: Subject, pieces: Mapping[str, list[tuple[Module, Function | ast.ClassDef]]]
 ) -> Iterator[Finding]:
-    """Find functions and classes of notebooks that stand in a file of the flows' folder."""
+    """Find functions and classes of notebooks that stand in a file of the flows' folder, or in another notebook."""
+    seen: dict[str, tuple[Path, str, int]] = {}
     for notebook in subject.notebooks:
-        if not notebook.python or any(WRITES_FLOWS.search(cell.source) for cell in notebook.code):
-            continue
-        for cell in notebook.code:
-            for node in tree_of(cell.source).body:
-                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and _weighs(node):
-                    for module, original in pieces.get(_content(node), [])[:1]:
-                        where = f"{subject.project.relative(module.path)}:{original.lineno}"
-                        message = f"{node.name} is a copy of {original.name} ({where})"
-                        mend = f"Import it from {Path(module.path).stem}, or from a module that both import."
-                        yield Finding(str(notebook.path), cell.lines.line(node.lineno), message, mend, cell.number)
+        for cell, node in _defined(notebook):
+            content = _content(node)
+            first, name, number = seen.setdefault(content, (notebook.path, node.name, cell.number))
+            if content in pieces:
+                module, original = pieces[content][0]
+                where = f"{original.name} ({subject.project.relative(module.path)}:{original.lineno})"
+                mend = f"Import it from {Path(module.path).stem}, or from a module that both import."
+            elif first != notebook.path:
+                where = f"{name} ({subject.project.relative(first)}, cell {number})"
+                mend = "Keep it once, in a module such as common.py, and import it in both notebooks."
+            else:
+                continue
+            line = cell.lines.line(node.lineno)
+            yield Finding(str(notebook.path), line, f"{node.name} is a copy of {where}", mend, cell.number)
+
+
+def _defined(notebook: CheckedNotebook) -> Iterator[tuple[Cell, Function | ast.ClassDef]]:
+    """Give the larger functions and classes of a notebook; of one in which a flow is written, none."""
+    if not notebook.python or any(WRITES_FLOWS.search(cell.source) for cell in notebook.code):
+        return
+    for cell in notebook.code:
+        for node in tree_of(cell.source).body:
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and _weighs(node):
+                yield cell, node
 
 
 def _copies(

@@ -39,7 +39,11 @@ def metaflow_ignored(subject: Subject) -> Iterator[Finding]:
             yield Finding(str(path), 1, message, mend, lines=whole)
         elif not _ignored(root, name):
             message = f"{name}, the datastore of runs, is not ignored by git"
-            yield Finding(str(path), 1, message, "Add the line .metaflow/ to .gitignore.", lines=whole)
+            line, words, mend = 1, message, "Add the line .metaflow/ to .gitignore."
+            for number, text in enumerate(_lines(path), start=1):
+                if text.startswith("!") and _matches(text[1:], store.name):
+                    line, words, mend = number, f"{message}: {text.strip()} takes it back", "Take this line out."
+            yield Finding(str(path), line, words, mend, lines=whole)
 
 
 def _ignored(root: Path, name: str) -> bool:
@@ -57,10 +61,12 @@ def _ignored(root: Path, name: str) -> bool:
 
 def _listed(path: Path, name: str) -> bool:
     """Whether a .gitignore has a line for a name, as near as it can be told without git."""
-    patterns = [
-        line.strip().removesuffix("/**").removesuffix("/*").strip("/").removeprefix("**/") for line in _lines(path)
-    ]
-    return any(pattern and fnmatch(name, pattern) for pattern in patterns)
+    return any(_matches(line, name) for line in _lines(path))
+
+
+def _matches(line: str, name: str) -> bool:
+    pattern = line.strip().removesuffix("/**").removesuffix("/*").strip("/").removeprefix("**/")
+    return bool(pattern) and fnmatch(name, pattern)
 
 
 def _lines(path: Path) -> list[str]:

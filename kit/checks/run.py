@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kit.checks.elsewhere import hint_of_flows
 from kit.checks.findings import Finding, Rule
 from kit.checks.ignores import ignored, unknown_names
 from kit.checks.rules import RULES, rule
@@ -42,8 +43,13 @@ def project_of(places: Sequence[Path]) -> Project:
     folder = start if start.is_dir() else start.parent
     try:
         return find_project(folder)
-    except ProjectError:
-        if not places or _declares(folder / "pyproject.toml"):
+    except ProjectError as error:
+        if _declares(folder / "pyproject.toml"):
+            raise
+        hint = None if places else hint_of_flows(folder, project=False)
+        if hint:
+            raise ProjectError(error.message, hint) from None
+        if not places:
             raise
         return Project(root=folder, flows_folder=folder, notebooks_folder=folder)
 

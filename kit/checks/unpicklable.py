@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from kit.checks.installed import is_installed_module
 from kit.checks.subject import Module
 from kit.checks.syntax import Function, body, dotted, imported_names, own_nodes, self_attribute
 
@@ -182,7 +183,8 @@ class Scope:
             return False
         folder, _, stem = meant.rpartition(".")
         files = (Path(module.path) for module in self.around.named(stem))
-        return meant in self.modules or any(folder and file.parent.name == folder.split(".")[-1] for file in files)
+        own = any(folder and file.parent.name == folder.split(".")[-1] for file in files)
+        return own or meant in self.modules or is_installed_module(meant)
 
     def _called(self, call: ast.Call, hops: int) -> str | None:
         function = call.func

@@ -35,6 +35,7 @@ def check(
     Exit status: 0, 1 where something was found, 2 when it could not start.
     """
     from kit.checks import report, rules
+    from kit.checks.elsewhere import hint_of_flows
     from kit.checks.run import check as run_check
     from kit.errors import ProjectError
 
@@ -48,10 +49,11 @@ def check(
             click.echo(f"{one.name:<{width}}  {one.summary}")
         return
     checked = run_check(places, ignore, only)
-    if not (places or checked.files or checked.findings):
+    hint = None if places or checked.files else hint_of_flows(checked.root, project=True)
+    if hint or not (places or checked.files or checked.findings):
         raise ProjectError(
             f"There is nothing to check in {checked.root}: no flow file and no notebook.",
-            "Name the folder of the flow files, as in kit check pipelines, or under [tool.kit] in pyproject.toml.",
+            hint or "Write a flow in a folder `flows`, or name its folder under [tool.kit] in pyproject.toml.",
         )
     if as_json:
         click.echo(report.as_json(checked))

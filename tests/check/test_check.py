@@ -80,6 +80,16 @@ def test_a_project_in_a_folder_of_a_repository_is_under_that_repositorys_rules(f
     assert len(found({".gitignore": "!.metaflow/\n"}, "metaflow-ignored")) == 1
 
 
+@pytest.mark.parametrize("repository", [True, False])
+@pytest.mark.parametrize("line", ["!.metaflow", "!.metaflow/", "!.metaflow/**"])
+def test_a_line_that_takes_the_ignoring_back_is_named(found, tmp_path, line, repository):
+    if repository:
+        git(tmp_path, "init", "-q", "project")
+    ignoring = "# runs\n.metaflow/*\n\n" if "**" in line else "# runs\n.*\n\n"
+    ((_, file, number, message),) = found({".gitignore": f"{ignoring}{line}\n"}, "metaflow-ignored")
+    assert (file, number, message.endswith(f"{line} takes it back")) == (".gitignore", 4, True)
+
+
 def test_a_datastore_in_a_folder_of_the_project_is_looked_at_too(found):
     files = {"flows/.metaflow/AFlow/1": "x", ".gitignore": "/.metaflow/\n"}
     assert [m for *_, m in found(files, "metaflow-ignored")] == [
@@ -322,6 +332,30 @@ def test_a_project_with_nothing_to_check_is_not_said_to_be_fine(make_project, mo
     done = CliRunner().invoke(main, ["check"])
     assert done.exit_code == 2
     assert "There is nothing to check" in done.output
+
+
+def test_the_command_names_the_folder_of_flows_where_there_is_no_project(tmp_path, monkeypatch):
+    files = {"pipelines/a.py": flow("AFlow", "pass", "pass"), "pipelines/deep/b.py": flow("BFlow", "pass", "pass")}
+    write_files(tmp_path / "loose", {**files, "venv/pyvenv.cfg": "", "venv/c.py": flow("CFlow", "pass", "pass")})
+    monkeypatch.chdir(tmp_path / "loose")
+    done = CliRunner().invoke(main, ["check"])
+    assert done.exit_code == 2
+    assert "Flows are in pipelines: kit check pipelines looks at them" in done.output
+    assert 'flows = "pipelines" under [tool.kit]' in done.output
+    assert CliRunner().invoke(main, ["check", "pipelines", "--only", "shared-code"]).exit_code == 0
+
+
+def test_the_command_names_the_folder_of_flows_where_the_project_has_none(make_project, monkeypatch):
+    files = {"pyproject.toml": "[tool.kit]\n", "jobs/a.py": flow("AFlow", "pass", "pass")}
+    monkeypatch.chdir(make_project(files))
+    done = CliRunner().invoke(main, ["check"])
+    assert (done.exit_code, "kit check jobs" in done.output) == (2, True)
+
+
+def test_the_command_checks_what_is_here_where_it_is_named(tmp_path, monkeypatch):
+    write_files(tmp_path / "loose", {"a.py": flow("AFlow", "pass", "pass")})
+    monkeypatch.chdir(tmp_path / "loose")
+    assert "Flows are here: kit check . looks at them" in CliRunner().invoke(main, ["check"]).output
 
 
 def test_the_command_explains_every_rule_and_lists_them():

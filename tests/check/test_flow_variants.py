@@ -238,3 +238,13 @@ def test_a_function_of_a_notebook_that_stands_in_a_module_is_found_unless_it_wri
     assert "def clean" in path.read_text().splitlines()[line - 1]
     notebook(path, "%load_ext kit", CLEAN, "%%mf_step start\nself.x = clean([])")
     assert found(files, "shared-code") == []
+
+
+def test_a_function_that_two_notebooks_have_is_found_in_the_second(found, tmp_path):
+    copied = CLEAN.replace("def clean", "def tidy")
+    notebook(tmp_path / "project/notebooks/a.ipynb", "x = 1", CLEAN)
+    notebook(tmp_path / "project/notebooks/b.ipynb", copied, copied)
+    notebook(tmp_path / "project/notebooks/c.ipynb", f"%%mf_step start\n{CLEAN}")
+    assert {(f, m) for _, f, _, m in found({}, "shared-code")} == {
+        ("notebooks/b.ipynb", "tidy is a copy of clean (notebooks/a.ipynb, cell 2)")
+    }

@@ -6,7 +6,9 @@ import sys
 
 import pytest
 from check_projects import flow
+from support import write_files
 
+from kit.checks.installed import is_installed_module
 from kit.checks.run import check
 from kit.checks.unpicklable import CALLS
 
@@ -24,6 +26,8 @@ from kit.checks.unpicklable import CALLS
         ("import sqlite3 as db\nconnection = db.connect('x')\nself.db = connection", "a database connection"),
         ("import numpy as np\nself.np = np", "a module"),
         ("import os.path\nself.path = os.path", "a module"),
+        ("from sklearn import metrics\nself.metrics = metrics", "a module"),
+        ("from xml.etree import ElementTree as tree\nself.tree = tree", "a module"),
         ("def double(x):\n    return 2 * x\nself.f = double", "a function of this step"),
         ("class Row:\n    pass\nself.row = Row()", "an instance of a class of this step"),
         ("self.counts = collections.defaultdict(lambda: 0)", "a lambda"),
@@ -60,6 +64,9 @@ def test_an_artifact_that_cannot_be_pickled_is_found(found, work, reason):
         "other.lock = threading.Lock()",
         "self.__lock = threading.Lock()",
         "self.best = min(self.rows, key=lambda row: row[0])",
+        "from sklearn.metrics import accuracy_score\nself.score = accuracy_score",
+        "from glob import glob\nself.glob = glob",
+        "from pkg import module\nself.module = module",
         "import logging\nself.log = logging.getLogger('x')",
     ],
 )
@@ -103,3 +110,18 @@ def test_what_the_table_says_cannot_be_pickled_cannot_be(tmp_path, name):
         if not name.startswith(("multiprocessing.", "contextvars", "csv")) and hasattr(value, closing):
             getattr(value, closing)()
             break
+
+
+@pytest.mark.parametrize(
+    ("package", "module"),
+    [("", True), ("from . import metrics\n", True), ("from .metrics import metrics\n", False),
+     ("def metrics(): ...\n", False), ("from .metrics import *\n", False), ("metrics = None\n", False)],
+)  # fmt: skip
+def test_a_module_whose_name_its_package_gives_to_something_else_is_none_for_sure(
+    found, tmp_path, monkeypatch, package, module
+):
+    write_files(tmp_path / "site", {"scores/__init__.py": package, "scores/metrics.py": ""})
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    is_installed_module.cache_clear()
+    work = "from scores import metrics\nself.metrics = metrics"
+    assert bool(found({"flows/a.py": flow("AFlow", work, "pass")}, "picklable")) is module
