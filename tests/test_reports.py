@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from kit.regression.live import LiveTable
 from kit.regression.outputs.rules import Rules
 from kit.regression.reference import make_reference
 from kit.regression.reference_file import reference_path, save
+from kit.regression.report import Report
 from kit.regression.suite import Outcome
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -226,3 +228,16 @@ def test_only_the_lines_next_to_a_difference_are_shown(project: Project) -> None
     assert "… 47 lines the same" in page
     assert ">line 3<" not in page
     assert ">line 47<" in page
+
+
+def test_folders_are_named_from_the_working_folder_where_they_lie_in_it(
+    outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    console = Console(file=io.StringIO(), width=100)
+    Report(console).close(replace(outcome, executed=tmp_path / ".kit/test", datastore=Path("/elsewhere")))
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines()[-2:] == [
+        "executed notebooks: .kit/test",
+        "datastore of the runs: /elsewhere",
+    ]

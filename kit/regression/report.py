@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -73,6 +74,12 @@ class Report:
         words = counted(outcome.verdicts)
         self._console.print()
         self._console.print(Text(words, style="green" if outcome.passed else "bold red"))
-        self._console.print(Text(f"executed notebooks: {outcome.executed}"), soft_wrap=True)
+        self._console.print(Text(f"executed notebooks: {_seen_from_here(outcome.executed)}"), soft_wrap=True)
         if outcome.datastore is not None:
-            self._console.print(Text(f"datastore of the runs: {outcome.datastore}"), soft_wrap=True)
+            self._console.print(Text(f"datastore of the runs: {_seen_from_here(outcome.datastore)}"), soft_wrap=True)
+
+
+def _seen_from_here(path: Path) -> str:
+    """Write a path from the working folder, or whole where it lies outside."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if here in path.parents else str(path)
