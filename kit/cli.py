@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from contextlib import ExitStack
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,20 @@ LOG_WIDTH = 120  # columns, where there is no terminal to ask
 
 
 class _Group(click.Group):
-    """A group whose commands say a KitError in two lines, and exit with 2."""
+    """A group whose commands say a KitError in two lines, and exit with 2; so do its groups."""
+
+    group_class = type
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = get_close_matches(args[0], self.list_commands(ctx), 1)
+            if near and "Did you mean" not in error.format_message():  # as older ones of click do not say
+                raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from None
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

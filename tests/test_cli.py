@@ -13,8 +13,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from click.testing import CliRunner
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from support import write_files
+
+from kit.cli import main
 
 pytestmark = [pytest.mark.flow, pytest.mark.kernel]
 
@@ -387,3 +390,10 @@ def test_notebook_outside_the_project_is_left_as_it_was(project: Path, tmp_path:
 
 def test_version_is_told() -> None:
     assert kit(Path.cwd(), "--version").stdout.startswith("kit, version ")
+
+
+@pytest.mark.parametrize(("words", "meant"), [(["chek"], "check"), (["env", "lst"], "list")])
+def test_a_command_that_is_mistyped_is_answered_with_the_near_one(words: list[str], meant: str) -> None:
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2
+    assert done.output.count(f"Did you mean {meant!r}?") == 1
