@@ -210,6 +210,7 @@ SHAPES = (
     "@dataclass\nclass Model:\n    weight: int\n    def apply(self, x):\n        return helped(x) * self.weight",
     "def helped(x):\n    return common.double(x)",
     "import numpy as np\nnp.seterr(all='ignore')\nGRID = np.arange(2)\nHEAVY = Model(7)",
+    "import random\ndef seeded(n):\n    random.seed(n)\n    np.random.seed(n)\nseeded(7)",
     "CONFIG = {'rate': 1}\nTOOLS = {}",
     "CONFIG['rate'] = 3\ndef tool(f):\n    TOOLS[f.__name__] = f\n    return f",
     "@tool\ndef plus(x):\n    return x + CONFIG['rate'] + HEAVY.weight",
@@ -223,7 +224,7 @@ SHAPES = (
     "self.merge_artifacts(inputs, include=['rows'])",
     "%%mf_step inner --join\nself.all = [i.parts for i in inputs]\nself.merge_artifacts(inputs, include=['rows'])",
     "%%mf_step outer --join\nself.all = [i.all for i in inputs]\nself.merge_artifacts(inputs, include=['rows'])",
-    "%%mf_step last\nself.best = Model(len(self.all))",
+    "%%mf_step last\nself.best = Model(len(self.all))\nself.drawn = random.random(), float(np.random.rand())",
     "CONFIG = {'rate': 100}",
 )
 

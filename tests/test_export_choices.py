@@ -83,6 +83,9 @@ def made(root: Path) -> str:
             "matplotlib.use('Agg')",
         ),
         ("F = [str.upper, len]", "self.x = F", "F = [str.upper, len]"),
+        ("from random import random, seed\nseed(3)", "self.x = random()", "seed(3)"),
+        ("import random\nrandom.seed(3)", "import random\nself.x = random.random()", "random.seed(3)"),
+        ("import random\ndef fix(n):\n    random.seed(n)\nfix(n=3)\nrandom.random()", "random", "fix(n=3)"),
         ("CACHE = {}\ndef f(x):\n    CACHE[x] = 1\nf(3)", "f(1)", "CACHE = {}"),
     ],
 )
@@ -159,6 +162,16 @@ def test_settings_of_modules_that_the_steps_use_are_carried(root: Path, export: 
     assert all(word not in text for word in ("pd", "API_KEY", "logging", "sys.path")), text
     assert "np.random.seed(3) (code cell 2, line 2) is carried: each task of a run begins with it" in done.output
     assert "os.environ['API_KEY'] = '1' (code cell 3, line 2) is not carried: it looks like a secret." in done.output
+
+
+def test_a_seed_whose_value_only_the_notebook_knows_is_said_and_not_carried(
+    root: Path, export: Callable[..., Result]
+) -> None:
+    cells = ("import random, time\nrandom.seed(time.time())", f"{START}self.x = random.random()")
+    assert (
+        "random.seed(time.time()) (code cell 1, line 2) is not carried: its value is computed" in export(*cells).output
+    )
+    assert "seed" not in made(root)
 
 
 def test_what_common_has_already_is_imported_from_it(root: Path, export: Callable[..., Result]) -> None:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from kit.authoring.constants import PARAMETERS, Known, gives_the_same, root_of
 from kit.authoring.effects import Effects, bound, changed, effects_of
+from kit.authoring.settings import given_to, only_seeds, seeds, sets
 
 __all__ = ["BUILTINS", "Binding", "Cell", "bindings", "known_of"]
 
@@ -20,11 +21,6 @@ Kind = Literal["import", "definition", "constant", "parameter", "computed", "gon
 
 BUILTINS = frozenset(dir(builtins)) - {"display", "get_ipython", "__IPYTHON__"} | {"__name__", "__file__", "__doc__"}
 
-# Calls that set something in the module that they belong to: `np.random.seed(0)`, `plt.style.use("ggplot")`.
-SETTING = re.compile(
-    r"^(seed|manual_seed(_all)?|set_\w+|set|use|filterwarnings|simplefilter|basicConfig|setLevel|setrecursionlimit"
-    r"|setlocale|rc|rcdefaults|seterr|disable_warnings|disable|captureWarnings|addHandler|pandas)$"
-)
 MEMORY = re.compile(r"cache|memo", re.IGNORECASE)  # names of what a function remembers, and would find again
 
 
@@ -54,6 +50,7 @@ class Binding:
         order: Its place among all statements.
         module: Of `from module import *`, the module; else "".
         changes: The names whose value it changes.
+        seeds: Whether it seeds random numbers.
     """
 
     names: tuple[str, ...]
@@ -64,6 +61,7 @@ class Binding:
     order: int
     module: str = ""
     changes: tuple[str, ...] = ()
+    seeds: bool = False
 
     @property
     def is_refresh(self) -> bool:
@@ -89,6 +87,7 @@ def bindings(cells: Iterable[Cell]) -> list[Binding]:
             reader.learn(each)
     reader.effects = effects_of([node for _, node in parsed], reader.known)
     reader.collecting = {*_collecting([node for _, node in parsed])}
+    reader.seeders = {node.name for _, node in parsed if isinstance(node, ast.FunctionDef) and only_seeds(node)}
     found: list[Binding] = []
     for cell, node in parsed:
         found += reader.read(node, cell, len(found))
@@ -132,11 +131,13 @@ class _Reader:
         known: What is known of the names so far.
         effects: What calls of the notebook's functions change, by name.
         collecting: The classes that learn of their subclasses.
+        seeders: The functions that do nothing but seed random numbers.
     """
 
     known: Known = field(default_factory=Known)
     effects: Mapping[str, Effects] = field(default_factory=dict)
     collecting: set[str] = field(default_factory=set)
+    seeders: set[str] = field(default_factory=set)
     aliases: dict[str, set[str]] = field(default_factory=dict)
 
     def learn(self, node: ast.AST) -> None:
@@ -165,7 +166,8 @@ class _Reader:
             count += 1
             changes = tuple(dict.fromkeys(more.get("changes", ())))  # type: ignore[call-overload]
             own = tuple(dict.fromkeys(names))
-            return Binding(own, kind, text, cell.label, node.lineno, count - 1, str(more.get("module", "")), changes)
+            module, seeding = str(more.get("module", "")), bool(more.get("seeds"))
+            return Binding(own, kind, text, cell.label, node.lineno, count - 1, module, changes, seeding)
 
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -186,8 +188,9 @@ class _Reader:
             if _magic(node, "run_line_magic('mf_flow',", "--refresh"):
                 yield binding([], "step", "--refresh")
             names, kind, changes = self._statement(node)
-            if names or changes:
-                yield binding(names, kind, changes=[name for name in changes if name not in names])
+            seeding = self._seeds(node)
+            if names or changes or seeding:
+                yield binding(names, kind, changes=[name for name in changes if name not in names], seeds=seeding)
 
     def _statement(self, node: ast.stmt) -> tuple[list[str], Kind, list[str]]:
         """Give what a statement binds, what it is, and what it changes."""
@@ -256,12 +259,16 @@ class _Reader:
         if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
             return []
         root = root_of(node.value, calls=True)
-        function = ast.unparse(node.value.func).rpartition(".")[2]
-        return (
-            [root.id]
-            if isinstance(root, ast.Name) and root.id in self.known.modules and SETTING.match(function)
-            else []
-        )
+        of_module = isinstance(root, ast.Name) and root.id in self.known.modules
+        return [root.id] if isinstance(root, ast.Name) and of_module and sets(node.value) else []
+
+    def _seeds(self, node: ast.stmt) -> bool:
+        """Whether a statement seeds random numbers: by a module's function, or by the notebook's own."""
+        if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
+            return False
+        function = node.value.func
+        mine = isinstance(function, ast.Name) and function.id in self.seeders
+        return mine or (bool(self._setting(node)) and seeds(node.value))
 
     def _is_plain(self, node: ast.stmt) -> bool:
         """Whether a statement that changes something does so with constants alone."""
@@ -274,10 +281,12 @@ class _Reader:
         if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
             return False
         call = node.value
+        if isinstance(call.func, ast.Name) and (call.func.id in self.seeders or self._setting(node)):
+            return all(gives_the_same(each, self.known) for each in given_to(call))
         if not isinstance(call.func, ast.Attribute) or not isinstance(root_of(call.func, calls=True), ast.Name):
             return False
         inner = [each for each in ast.walk(call.func) if isinstance(each, ast.Call)]
-        given = [each for one in [call, *inner] for each in [*one.args, *(word.value for word in one.keywords)]]
+        given = [each for one in [call, *inner] for each in given_to(one)]
         root = root_of(call.func)
         if isinstance(root, ast.Name) and root.id in self.known.objects and call.func.attr not in ("append", "update"):
             return False  # `model.fit(...)` is work, however plain its arguments

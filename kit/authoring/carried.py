@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kit.authoring.bindings import BUILTINS, Binding
@@ -107,6 +107,20 @@ class Carrier:
         code = tuple(each.source for each in in_order(gathering.taken, self.history))
         sources = tuple(each.source for each in parameters)
         return Carried(tuple(texts), code, sources, tuple(self._futures()), tuple(gathering.notes))
+
+    def seeds(self, steps: Iterable[Use]) -> list[str]:
+        """Gather the statements that seed random numbers, which each task begins with, each with what it imports.
+
+        Args:
+            steps: The steps.
+        """
+        gathering = Gathering(self.history, self.live is not None)
+        gathering.walk([replace(each, cell="") for each in steps], self._parameters())
+        found = []
+        for each in gathering.seeds:
+            bases = [chain.base for name in each.changes if (chain := self.history.chain(name)) is not None]
+            found.append("\n".join([*(base.source for base in bases if base.kind == "import"), each.source]))
+        return found
 
     def lacking(self, who: str, used: Used) -> list[str]:
         """Say of each name that a step uses and a flow file cannot have why that is so."""

@@ -76,6 +76,7 @@ class Bench:
         outputs: Mapping[str, Sequence[Any]],
         told: Callable[[int, int], object] = lambda _done, _all: None,
         ran: list[Replay] | None = None,
+        seeds: Sequence[str] = (),
     ) -> list[Replay]:
         """Run all tasks of a step.
 
@@ -85,6 +86,7 @@ class Bench:
             outputs: The datastores of the tasks of the steps before it, in order.
             told: Is told how many of how many tasks are done.
             ran: Where the tasks that are done are put, also those before one that raises.
+            seeds: The statements that seed random numbers: each task begins with them, as with those of a flow file.
 
         Raises:
             NotFoundError: What it is to be run for each item of is not there.
@@ -102,6 +104,8 @@ class Bench:
             job = virtual_job(run, step.name, place, str(number + 1))
             try:
                 with preserved(), self._inside():
+                    for text in seeds:
+                        exec(text, dict(vars(self.module)))  # noqa: S102  # the notebook's own statement
                     done = replay(self.runs, job, self._load(part), Settings(body=body), self.blobs)
                 ran.append(_light(done, kept, is_first=not ran))
             except Exception as error:

@@ -19,6 +19,7 @@ from kit.authoring.shape import Shape, shape_of
 from kit.authoring.standing import Ran, Standing, standings, used
 from kit.authoring.stepcell import START, StepCell, refuse_body
 from kit.authoring.uses import Uses
+from kit.authoring.writer import uses_of
 from kit.errors import ArgumentError, KitError, NotFoundError, ReplayError, did_you_mean
 from kit.model import LazyArtifacts
 from kit.previews import preview
@@ -188,10 +189,10 @@ class NotebookFlow(Displayed):
         self, shape: Shape, cell: StepCell, told: Callable[[int, int], object] = lambda _done, _all: None
     ) -> Replay:
         __tracebackhide__ = True
-        bench, before = self.bench(), shape.before[cell.name]
+        bench, before, seeds = self.bench(), shape.before[cell.name], self._seeds(shape)
         standings = self._standings(shape)
         if START in before and START not in self.steps and not standings[START].is_fresh:
-            self._take(shape, shape.steps[START], bench.run(shape, shape.steps[START], {}))
+            self._take(shape, shape.steps[START], bench.run(shape, shape.steps[START], {}), seeds)
             standings = self._standings(shape)
         lacking = [name for name in before if name not in self._ran]
         if lacking:
@@ -205,16 +206,18 @@ class NotebookFlow(Displayed):
         if cell.foreach:
             ran = self._ran[before[0]]
             ran.outputs = bench.with_items(shape, cell, ran.outputs)
-        bench.run(shape, cell, {name: self._ran[name].outputs for name in before}, told, replays)
+        bench.run(shape, cell, {name: self._ran[name].outputs for name in before}, told, replays, seeds)
         del self._failed[cell.name]
-        self._take(shape, cell, replays, old)
+        self._take(shape, cell, replays, seeds, old)
         notes = list(self._notes(shape, cell, [name for name in before if standings[name].status == "stale"]))
         after = shape.after(cell.name)
         done = with_result(self.name, cell, before, after, replays, self._ran[cell.name], old, notes)
         self._forget()
         return done
 
-    def _take(self, shape: Shape, cell: StepCell, replays: Sequence[Replay], old: Ran | None = None) -> None:
+    def _take(
+        self, shape: Shape, cell: StepCell, replays: Sequence[Replay], seeds: Sequence[str], old: Ran | None = None
+    ) -> None:
         """Keep what a step left; where that is what it had left before, the steps after it are not stale."""
         outputs = [each.output for each in replays]
         each = shape.splits_foreach(cell.name)
@@ -227,7 +230,7 @@ class NotebookFlow(Displayed):
             self._versions += 1
         version = old.version if same and old is not None else self._versions
         before = {name: self._ran[name].version for name in shape.before[cell.name]}
-        uses, parameters = used(shape, cell, self._uses), self.bench().parameter_keys()
+        uses, parameters = used(shape, cell, self._uses, seeds), self.bench().parameter_keys()
         self._ran[cell.name] = Ran(outputs, before, parameters, uses, version)
 
     def _forget(self) -> None:
@@ -237,7 +240,11 @@ class NotebookFlow(Displayed):
         self._blobs.forget_but(key for store in stores for _, key in store.items())
 
     def _standings(self, shape: Shape) -> dict[str, Standing]:
-        return standings(shape, self._ran, self._failed, self.bench().parameter_keys(), self._uses)
+        keys, seeds = self.bench().parameter_keys(), self._seeds(shape)
+        return standings(shape, self._ran, self._failed, keys, self._uses, seeds)
+
+    def _seeds(self, shape: Shape) -> list[str]:
+        return self.carrier().seeds(uses_of(shape, [*self.bench().parameters()]))
 
     def _notes(self, shape: Shape, cell: StepCell, stale_before: Iterable[str]) -> Iterator[str]:
         if where := [name for name in shape.before[cell.name] if name in stale_before]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from kit.authoring.bindings import BUILTINS, Binding, known_of
 from kit.authoring.constants import Known
 from kit.authoring.effects import Effects, changed
-from kit.authoring.names import Used, attributes, used_by
+from kit.authoring.names import Used, attributes, imported_roots, used_by
 
 __all__ = ["Chain", "Gathering", "History", "Use", "in_order"]
 
@@ -85,6 +85,7 @@ class History:
     changes: dict[str, list[Binding]] = field(default_factory=dict)
     times: dict[str, int] = field(default_factory=dict)
     refreshed: int = -1
+    seedings: list[Binding] = field(default_factory=list)  # through functions of the notebook
 
     def __post_init__(self) -> None:
         for each in self.found:
@@ -92,6 +93,8 @@ class History:
                 self.by_name.setdefault(name, []).append(each)
             for name in each.changes:
                 self.changes.setdefault(name, []).append(each)
+            if each.seeds and not each.changes:
+                self.seedings.append(each)
             if each.kind == "step":
                 self.times[each.cell] = each.order
                 self.refreshed = max(self.refreshed, each.order if each.is_refresh else -1)
@@ -125,7 +128,8 @@ def _once(changes: Iterable[Binding]) -> tuple[Binding, ...]:
     """Leave out what is set again: a cell that was run twice sets it once."""
     kept: dict[Any, Binding] = {}
     for each in changes:
-        again = re.match(r"[^=(]+=[^=]", each.source) is not None or each.changes[0] not in each.source.split("(")[0]
+        again = re.match(r"[^=(]+=[^=]", each.source) is not None
+        again = again or each.seeds or each.changes[0] not in each.source.split("(")[0]
         key = each.source if again and "+=" not in each.source else each.order
         kept.pop(key, None)
         kept[key] = each
@@ -169,7 +173,7 @@ class Gathering:
             use = Use(f"The Parameter {each.names[0]}", each.source, Used(used.names - own, used.at_once - own))
             todo.append(_Todo(use, "", each.order, each.order))
         self._follow(todo)
-        self._follow(self._settings(max(times.values(), default=NEVER)))
+        self._follow(self._settings(max(times.values(), default=NEVER), [use.source for use in steps]))
         for use in steps:
             self._refuse_shared(use)
         self._say_later()
@@ -209,7 +213,7 @@ class Gathering:
             return []
         self._seen.add((binding.order, todo.time))
         used, own = used_by(binding.source), frozenset(binding.names)
-        who = f"{(binding.names or binding.changes)[0]} ({binding.where})"
+        who = f"{(binding.names or binding.changes or (_short(binding),))[0]} ({binding.where})"
         use = Use(who, binding.source, Used(used.names - own, used.at_once - own, used.quoted - own))
         return [_Todo(use, todo.step, todo.time, binding.order)]
 
@@ -248,9 +252,11 @@ class Gathering:
             return True
         return False
 
-    def _settings(self, last: int) -> list[_Todo]:
+    def _settings(self, last: int, sources: Iterable[str]) -> list[_Todo]:
         """Find what is set in packages; of those that no code names, seeds, filters of warnings and the environment."""
         packages = {_root(each) for each in self.imports.values()}
+        inside = [*sources, *(each.source for each in self.taken.values())]
+        packages |= {root for source in inside for root in imported_roots(source)}
         third = not packages <= OUTSIDE
         found: list[_Todo] = []
         for name, changes in self.history.changes.items():
@@ -259,17 +265,24 @@ class Gathering:
                 continue
             for each in _once(one for one in changes if one.order < last):
                 far = "environ" in each.source or (
-                    third and re.search(r"seed\(|filterwarnings|simplefilter", each.source)
+                    third and (each.seeds or re.search(r"filterwarnings|simplefilter", each.source))
                 )
-                near = name in self.imports or _root(chain.base) in packages - OUTSIDE
+                near = name in self.imports or _root(chain.base) in packages - (OUTSIDE - {"random"})
                 if (far or near) and self._is_settable(each):
                     self.imports[name] = chain.base
                     found += self._take(each, _Todo(Use("", "", Used(frozenset())), "", last))
-        seeds = [each for each in self.taken.values() if re.search(r"seed(_all)?\(", _short(each)) and not each.names]
-        if seeds:
-            said = f"{_short(seeds[0])} ({seeds[0].where})"
+        for each in _once(one for one in self.history.seedings if one.order < last):
+            if (third or "random" in packages) and self._is_settable(each):
+                found += self._take(each, _Todo(Use("", "", Used(frozenset())), "", last))
+        if self.seeds:
+            said = f"{_short(self.seeds[0])} ({self.seeds[0].where})"
             self._note(f"{said} is carried: each task of a run begins with it, and so with the same numbers.")
         return found
+
+    @property
+    def seeds(self) -> list[Binding]:
+        """What seeds random numbers, in order."""
+        return [self.taken[order] for order in sorted(self.taken) if self.taken[order].seeds]
 
     def _refuse_shared(self, use: Use) -> None:
         """Refuse that a step changes what another one reads: tasks are processes of their own."""

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from kit.source import indented
 
-__all__ = ["Used", "attributes", "used_by", "used_by_body"]
+__all__ = ["Used", "attributes", "imported_roots", "used_by", "used_by_body"]
 
 AT_ONCE = frozenset({"listcomp", "setcomp", "dictcomp", "genexpr"})  # code of its own, run where it stands
 
@@ -123,3 +123,14 @@ def _dotted(node: ast.AST) -> Iterator[str]:
         node = node.value
     if isinstance(node, ast.Name) and parts:
         yield ".".join([node.id, *reversed(parts)])
+
+
+def imported_roots(source: str) -> set[str]:
+    """Name the packages that code imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {each.name.partition(".")[0] for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add((node.module or "").partition(".")[0])
+    return found

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kit.authoring.names import imported_roots
 from kit.authoring.shape import Shape
 from kit.authoring.stepcell import StepCell
 from kit.authoring.uses import Uses
@@ -54,21 +55,31 @@ class Standing:
         return self.status == "succeeded"
 
 
-def used(shape: Shape, cell: StepCell, uses: Uses) -> dict[str, str]:
+def used(shape: Shape, cell: StepCell, uses: Uses, seeds: Sequence[str] = ()) -> dict[str, str]:
     """Give what a step uses of the notebook, by content: in its body, and to find the items that it runs for.
 
     Args:
         shape: The flow.
         cell: The step.
         uses: Tells what a piece of code uses.
+        seeds: The statements that seed random numbers before each task.
     """
     arguments = "self, inputs" if shape.is_join(cell.name) else "self"
     items = f"\n({cell.foreach})\n" if cell.foreach and not cell.foreach.isidentifier() else ""
-    return uses.of(cell.body + items, arguments)
+    found = uses.of(cell.body + items, arguments)
+    if seeds and (found or imported_roots(cell.body)):  # else there is nothing in it that draws
+        text = "\n".join(seeds)
+        found["the random seed"] = repr((text, sorted(uses.of(text).items())))
+    return found
 
 
 def standings(
-    shape: Shape, ran: Mapping[str, Ran], failed: Collection[str], parameters: Mapping[str, str], uses: Uses
+    shape: Shape,
+    ran: Mapping[str, Ran],
+    failed: Collection[str],
+    parameters: Mapping[str, str],
+    uses: Uses,
+    seeds: Sequence[str] = (),
 ) -> dict[str, Standing]:
     """Say how each step stands.
 
@@ -78,13 +89,14 @@ def standings(
         failed: The names of those that raised.
         parameters: The hashes of the Parameters as they are now.
         uses: Tells what a piece of code uses.
+        seeds: The statements that seed random numbers before each task.
     """
     found: dict[str, Standing] = {}
     for name, cell in shape.steps.items():
         if name in failed or name not in ran:
             found[name] = Standing("failed" if name in failed else "not run")
             continue
-        why = tuple(_why(shape, cell, ran, parameters, used(shape, cell, uses), found))
+        why = tuple(_why(shape, cell, ran, parameters, used(shape, cell, uses, seeds), found))
         found[name] = Standing("stale" if why else "succeeded", why)
     return found
 

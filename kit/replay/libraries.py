@@ -1,4 +1,4 @@
-"""What a step may change of numpy, matplotlib and random, and how it is put back."""
+"""What a step may change of numpy, torch, matplotlib and random, and how it is put back."""
 
 from __future__ import annotations
 
@@ -31,6 +31,16 @@ def random_states() -> Undo:
         numpy_random.set_state(numpy_state)
 
     return put_back
+
+
+def torch_random_state() -> Undo:
+    """Seed torch too, and keep the notebook's own random numbers."""
+    torch: Any = sys.modules.get("torch")
+    if not hasattr(torch, "default_generator"):  # not there, or half imported
+        return lambda: None
+    state = torch.default_generator.get_state()
+    torch.default_generator.seed()
+    return lambda: torch.default_generator.set_state(state)
 
 
 def numpy_settings() -> Undo:
@@ -68,4 +78,4 @@ def matplotlib_settings() -> Undo:
     return put_back
 
 
-KEEPERS: tuple[Callable[[], Undo], ...] = (random_states, numpy_settings, matplotlib_settings)
+KEEPERS: tuple[Callable[[], Undo], ...] = (random_states, torch_random_state, numpy_settings, matplotlib_settings)

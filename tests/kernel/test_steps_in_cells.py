@@ -213,6 +213,16 @@ def test_a_step_is_stale_when_what_it_uses_of_common_has_changed(kernel: Kernel)
     assert "stale" not in kernel.check("%mf_flow").text
 
 
+def test_each_task_begins_with_the_seed_of_the_notebook_whose_own_numbers_go_on(kernel: Kernel) -> None:
+    kernel.check("import random\nrandom.seed(3)\nfirst = random.random()\nafter = random.getstate()")
+    kernel.check("%%mf_step start\nself.x = random.random()")
+    kernel.check("%%mf_step each --foreach [1,2]\nself.x = random.random()")
+    same = kernel.check("flow = %mf_flow\n{task['x'] for step in flow.steps for task in flow.tasks(step)} == {first}")
+    assert same.text == "True"
+    assert kernel.check("random.getstate() == after").text == "True"
+    assert "the random seed changed" in kernel.check("random.seed(4)\n%mf_flow").text
+
+
 def test_a_slow_foreach_says_how_far_it_is_and_leaves_one_output(kernel: Kernel) -> None:
     kernel.check("%%mf_step start\nself.n = 30")
     output = kernel.check("%%mf_step each --foreach range(self.n)\nimport time\ntime.sleep(0.05)\nself.y = self.input")
