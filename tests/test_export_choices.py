@@ -314,3 +314,16 @@ def test_what_the_file_itself_needs_of_a_package_is_said_where_a_step_does_not_p
     said = "The file imports numpy at its top, for SIZES: where the pins of fit do not bring it"
     assert said in " ".join(export(*cells, "%%mf_step fit --pypi packaging==24.0\npass").output.split())
     assert said not in " ".join(export(*cells, "%%mf_step fit --pypi NumPy==2.0\npass", name="b").output.split())
+
+
+def test_a_step_does_not_import_what_the_file_imports_at_its_top(root: Path, export: Callable[..., Result]) -> None:
+    done = export(
+        "import os\nimport math",
+        f"{START}# roots\nimport common, math\nfrom os import sep\nself.x = math.sqrt(common.rated(4)), sep",
+        "%%mf_step other\nimport os; import json\nimport math\nself.y = common.rated(4), json.dumps(math.pi)\nmath = 3",
+        "%%mf_step last\nself.z = math.pi, os.sep",
+    )
+    assert done.exit_code == 0, done.output
+    text = made(root)
+    assert "# roots\n        from os import sep\n\n        self.x" in text
+    assert "        import json\n        import math\n\n        self.y" in text, "what is bound again is the step's own"

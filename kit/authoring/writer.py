@@ -18,6 +18,7 @@ from kit.authoring.carried import Carrier, Moved, Use
 from kit.authoring.common import with_added
 from kit.authoring.decorated import decorator_names, decorator_text
 from kit.authoring.deferred import defer
+from kit.authoring.imports import sorted_imports, without_imports
 from kit.authoring.names import used_by_body
 from kit.authoring.shape import Shape
 from kit.authoring.stepcell import StepCell, pins
@@ -65,6 +66,7 @@ def write_flow(name: str, shape: Shape, carrier: Carrier, doc: str, local: Itera
         bodies, typing = dict(deferred.bodies), deferred.typing
         notes = (*carried.notes, *_unpinned(shape, deferred.needs))
         carried = replace(carried, imports=deferred.top, code=deferred.code, notes=notes)
+    bodies = {step: without_imports(body, carried.imports) for step, body in bodies.items()}
     if any(_binds(source, name) for source in carried.code):
         raise ArgumentError(f"{name} is a name of the notebook's too.", "Name the flow otherwise: %mf_flow --name.")
     decorators = {name for each in shape.steps.values() for name in decorator_names(each.decorators)}
@@ -219,25 +221,6 @@ def _gap(source: str) -> int:
     if re.search(r"(?m)^(@|(async )?def |class )", source):
         return 3
     return 2 if re.search(r"(?m)^(if|try)\b", source) else 1
-
-
-def sorted_imports(texts: Iterable[str], local: set[str]) -> str:
-    """Sort imports into the standard library's, installed ones and the project's, with one `from` a module."""
-    groups: dict[int, dict[str, list[str]]] = {0: {}, 1: {}, 2: {}}
-    for text in dict.fromkeys(texts):
-        module = text.split()[1]
-        root = module.split(".")[0]
-        group = 2 if root in local or module.startswith(".") else 0 if root in sys.stdlib_module_names else 1
-        names = groups[group].setdefault(text if text.startswith("import ") else module, [])
-        if text.startswith("from "):
-            names.append(text.split(" import ", 1)[1])
-    blocks = []
-    for modules in groups.values():
-        plain = sorted(key for key, names in modules.items() if not names)
-        froms = [f"from {key} import {', '.join(sorted(set(modules[key])))}" for key in sorted(modules) if modules[key]]
-        if plain or froms:
-            blocks.append("\n".join([*plain, *froms]))
-    return "\n\n".join(blocks)
 
 
 def _binds(source: str, name: str) -> bool:
