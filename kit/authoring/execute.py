@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
@@ -22,13 +22,14 @@ from kit import flowfile, internals
 from kit.authoring.decorated import decorator_text
 from kit.authoring.shape import Shape, shape_of
 from kit.authoring.stepcell import START, StepCell
+from kit.authoring.task import CellTask, kept_of
 from kit.configured import set_configs
 from kit.errors import ArgumentError, NotFoundError, ReplayError, did_you_mean
 from kit.flowfile import LoadedFlow
 from kit.foreach import recorded_as
 from kit.lineage import Done, Place, done, expected
-from kit.model import FlowInfo, LazyArtifacts, RunInfo
-from kit.replay import Body, Replay
+from kit.model import FlowInfo, RunInfo
+from kit.replay import Body
 from kit.replay.engine import replay
 from kit.replay.job import virtual_job
 from kit.replay.parameters import constants, default
@@ -37,18 +38,9 @@ from kit.replay.process import preserved
 from kit.replay.stores import Blobs, ReplayFlowStore
 from kit.runs import PARAMETERS_STEP, Runs
 
-__all__ = ["Bench", "artifacts_of"]
+__all__ = ["Bench"]
 
 RUN = "notebook"  # the run id of tasks that no run has
-
-
-def artifacts_of(store: Any) -> LazyArtifacts:
-    """Give the public artifacts of a task, each read when it is asked for.
-
-    Args:
-        store: Metaflow's TaskDataStore of the task.
-    """
-    return LazyArtifacts(tuple(sorted(name for name in store if not name.startswith("_"))), lambda name: store[name])
 
 
 @dataclass(frozen=True)
@@ -75,9 +67,9 @@ class Bench:
         step: StepCell,
         outputs: Mapping[str, Sequence[Any]],
         told: Callable[[int, int], object] = lambda _done, _all: None,
-        ran: list[Replay] | None = None,
+        ran: list[CellTask] | None = None,
         seeds: Sequence[str] = (),
-    ) -> list[Replay]:
+    ) -> list[CellTask]:
         """Run all tasks of a step.
 
         Args:
@@ -107,7 +99,7 @@ class Bench:
                     for text in seeds:
                         exec(text, dict(vars(self.module)))  # noqa: S102  # the notebook's own statement
                     done = replay(self.runs, job, self._load(part), Settings(body=body), self.blobs)
-                ran.append(_light(done, kept, is_first=not ran))
+                ran.append(kept_of(done, kept, number))
             except Exception as error:
                 if len(places) > 1 and hasattr(error, "add_note"):
                     rest = f'; flow.tasks("{step.name}") has those before it (flow = %mf_flow)' if ran else ""
@@ -326,13 +318,6 @@ def _refuse_required(parameter: Any) -> None:
             f"The Parameter {parameter.name} is required, and has no default to run the steps of this notebook on.",
             "Give it one (default=...) while the flow grows here.",
         )
-
-
-def _light(done: Replay, store: ReplayFlowStore, is_first: bool) -> Replay:
-    """Let go of what a task holds in memory beside the pickles of what it left: all but the first's flow object."""
-    output = store.inputs(done.output, {})
-    result = replace(done.result, artifacts=artifacts_of(output))
-    return replace(done, output=output, result=result, flow=done.flow if is_first else None)
 
 
 def _skeleton(name: str, shape: Shape, parameters: Mapping[str, Any]) -> str:

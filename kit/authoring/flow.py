@@ -12,12 +12,13 @@ from typing import Any
 
 from kit.authoring.bindings import Cell, bindings
 from kit.authoring.carried import Carrier
-from kit.authoring.execute import Bench, artifacts_of
+from kit.authoring.execute import Bench
 from kit.authoring.names import used_by_body
 from kit.authoring.result import compared, with_result
 from kit.authoring.shape import Shape, shape_of
 from kit.authoring.standing import Ran, Standing, standings, used
 from kit.authoring.stepcell import START, StepCell, refuse_body
+from kit.authoring.task import CellTask, artifacts_of
 from kit.authoring.uses import Uses
 from kit.authoring.writer import uses_of
 from kit.errors import ArgumentError, KitError, NotFoundError, ReplayError, did_you_mean
@@ -52,7 +53,7 @@ class NotebookFlow(Displayed):
     name: str = DEFAULT_NAME
     steps: dict[str, StepCell] = field(default_factory=dict)
     _ran: dict[str, Ran] = field(default_factory=dict)
-    _failed: dict[str, list[Replay]] = field(default_factory=dict)  # with the tasks that were done before one raised
+    _failed: dict[str, list[CellTask]] = field(default_factory=dict)  # with the tasks that were done before one raised
     _versions: int = 0
 
     def __post_init__(self) -> None:
@@ -216,7 +217,7 @@ class NotebookFlow(Displayed):
         return done
 
     def _take(
-        self, shape: Shape, cell: StepCell, replays: Sequence[Replay], seeds: Sequence[str], old: Ran | None = None
+        self, shape: Shape, cell: StepCell, replays: Sequence[CellTask], seeds: Sequence[str], old: Ran | None = None
     ) -> None:
         """Keep what a step left; where that is what it had left before, the steps after it are not stale."""
         outputs = [each.output for each in replays]

@@ -9,14 +9,16 @@ from typing import Any
 
 from kit.authoring.standing import Ran
 from kit.authoring.stepcell import StepCell, assigned, pins
+from kit.authoring.task import CellTask
 from kit.comparison.equality import equal
-from kit.model import OWN_ARTIFACTS, StepResult
+from kit.model import StepResult
 from kit.pins import recorded_pins, replacements, unmet
-from kit.previews import preview, type_name
 from kit.replay import Replay
-from kit.views.authored import AuthoredStep, SetArtifact, step_page
+from kit.views.authored import MAX_TASKS, AuthoredStep, SetTask, step_page
 
 __all__ = ["CellResult", "compared", "with_result"]
+
+Sets = tuple[frozenset[str] | None, frozenset[str] | None, frozenset[str] | None, frozenset[str] | None]
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,7 +54,7 @@ def with_result(
     cell: StepCell,
     before: Sequence[str],
     after: Sequence[str],
-    replays: Sequence[Replay],
+    replays: Sequence[CellTask],
     ran: Ran,
     old: Ran | None,
     notes: Sequence[str],
@@ -70,17 +72,13 @@ def with_result(
         notes: What there is to say beside what this knows.
     """
     first = replays[0]
-    sets: tuple[frozenset[str] | None, ...] = (None, None, None, None)
+    sets: Sets = (None, None, None, None)
     if old is not None and old.outputs:
         sets = compared(old.outputs[0], ran.outputs[0])
     same, changed, added, missing = sets
-    marks = {**dict.fromkeys(changed or (), "changed"), **dict.fromkeys(added or (), "added")}
-    shown = [
-        SetArtifact(name, type_name(type(value), full=True), preview(value), marks.get(name, ""))
-        for name in first.assigned
-        if name not in OWN_ARTIFACTS
-        for value in [getattr(first.flow, name)]
-    ]
+    left = old.outputs[:MAX_TASKS] if old is not None and len(old.outputs) == len(replays) else ()
+    beside = [compared(before_it, each.output) for before_it, each in zip(left, replays, strict=False)]
+    shown = [_marked(each, *beside[number : number + 1]) for number, each in enumerate(replays[:MAX_TASKS])]
     said = (*first.result.notes, *notes, *_notes(cell, first))
     seconds = sum(each.result.seconds for each in replays)
     page = AuthoredStep(flow, cell.name, seconds, len(replays), shown, before, said)
@@ -90,6 +88,13 @@ def with_result(
     values["stdout"] = "".join(each.result.stdout for each in replays)
     values["stderr"] = "".join(each.result.stderr for each in replays)
     return replace(first, result=CellResult(**values, tasks=len(replays), shown=page))
+
+
+def _marked(task: CellTask, beside: Sets = (None, None, None, None)) -> SetTask:
+    """Give what is shown of a task, with what of it is not as the step had left it before."""
+    _, changed, added, _ = beside
+    marks = {**dict.fromkeys(changed or (), "changed"), **dict.fromkeys(added or (), "added")}
+    return SetTask(task.item, [replace(each, mark=marks.get(each.name, "")) for each in task.shown])
 
 
 def _notes(cell: StepCell, first: Replay) -> Iterator[str]:

@@ -60,7 +60,9 @@ def test_a_step_may_have_the_name_of_a_function_that_it_calls(kernel: Kernel) ->
 
 def test_all_tasks_of_a_foreach_are_run_and_joined(kernel: Kernel) -> None:
     kernel.check("%%mf_step start\nself.items = [3, 4, 5]")
-    assert "3 tasks" in kernel.check("%%mf_step square --foreach items\nself.y = self.input ** 2").text
+    page = kernel.check("%%mf_step square --foreach items\nself.y = self.input ** 2").text
+    assert ["input  y", "3      9", "4      16", "5      25"] == page.splitlines()[1:], page
+    assert "3 tasks" in page
     kernel.check("%%mf_step join --join\nself.ys = [i.y for i in inputs]")
     assert kernel.check("self.ys").text == "[9, 16, 25]"
     assert kernel.check("flow = %mf_flow\n[task['y'] for task in flow.tasks('square')]").text == "[9, 16, 25]"
@@ -228,6 +230,7 @@ def test_a_slow_foreach_says_how_far_it_is_and_leaves_one_output(kernel: Kernel)
     output = kernel.check("%%mf_step each --foreach range(self.n)\nimport time\ntime.sleep(0.05)\nself.y = self.input")
     assert " of 30 tasks, 1 s ..." in output.text
     assert "30 tasks  after start" in output.updates[-1]
+    assert "7      7\n22 more" in output.updates[-1]
     assert len(output.displays) == 1
     assert kernel.check("_.tasks").text == "30"
 
