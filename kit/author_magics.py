@@ -56,7 +56,7 @@ class AuthorMagics(MagicBase):
         __tracebackhide__ = True
         args = self._parse(self.mf_step, line)
         refuse_own_syntax(args.name, cell, self.shell.transform_cell)
-        made = step_cell(args, cell, f"In [{cells.cell_number(self.shell)}]")
+        made = step_cell(args, cell, f"cell [{cells.cell_number(self.shell)}]")
         body = cells.cell_body(self.shell, line, cell, "mf_step", made.name)
         self.session.require_sound()
         with Progress(self.shell) as progress:
@@ -182,7 +182,7 @@ def _executed(shell: Any) -> Iterator[Cell]:
 
     history = shell.history_manager.input_hist_raw if shell.history_manager else []
     for number, raw in enumerate(history[1:], start=1):
-        yield Cell(f"In [{number}]", _python(raw, shell.transform_cell))
+        yield Cell(f"cell [{number}]", _python(raw, shell.transform_cell))
 
 
 @lru_cache(maxsize=2048)

@@ -103,10 +103,10 @@ def _cells(notebook: Path) -> list[tuple[str, str]]:
 def _parsed(texts: list[tuple[str, str]]) -> Iterator[Cell]:
     number = 0
     for kind, source in texts:
-        if kind == "code":
+        if kind == "code" and source.strip():  # an empty one is not executed, and has no number
             number += 1
             try:
-                yield Cell(f"code cell {number}", python_of(source, _transform()))
+                yield Cell(f"cell [{number}]", python_of(source, _transform()))
             except SyntaxError:  # of a cell that is broken: nothing that it binds can be carried
                 continue
 

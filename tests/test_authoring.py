@@ -109,11 +109,11 @@ def test_what_a_step_uses_is_found_however_it_is_used(
 @pytest.mark.parametrize(
     ("cell", "body", "said"),
     [
-        ("total = sum(open('x'))", "self.x = total", "total, which is computed in code cell 1, line 1"),
+        ("total = sum(open('x'))", "self.x = total", "total, which is computed in cell [1], line 1"),
         ("for i in range(3): pass", "self.x = i", "i, which is computed"),
         ("files = !ls", "self.x = files", "files, which is computed"),
         ("with open('x') as handle: pass", "self.x = handle", "handle, which is computed"),
-        ("def f():\n    return df\ndf = make()", "self.x = f()", "f (code cell 1, line 1) uses df"),
+        ("def f():\n    return df\ndf = make()", "self.x = f()", "f (cell [1], line 1) uses df"),
         (f"{HEAD}\na = Parameter('a', default=1)", "self.x = a", "Write self.a"),
         ("", "self.x = nowhere", "nowhere, which is defined nowhere"),
         ("", "!ls", "IPython's own syntax, which a flow file cannot hold: !ls"),

@@ -106,13 +106,13 @@ def test_what_a_constant_is_made_of_and_becomes_is_carried_in_order(
     ("cell", "body", "said"),
     [
         ("L = []\ndef add(x):\n    L.append(x)\nadd(1)", "self.x = L", "L, which is not any more what"),
-        ("L = []\ndef add(to, x):\n    to.append(x)\nadd(L, 1)", "self.x = L", "code cell 1, line 4 changes it"),
-        ("import random\nL = [1, 2]\nrandom.shuffle(L)", "self.x = L", "code cell 1, line 3 changes it"),
-        ("L = [{}]\nfor each in L:\n    each['a'] = open('x')", "self.x = L", "code cell 1, line 2 changes it"),
-        ("A = []\nB = A\nB.append(open('x'))", "self.x = A", "code cell 1, line 3 changes it"),
-        (f"{LINEAR}\nm = LinearRegression()\nm.fit([[1]], [1])", "self.x = m", "code cell 1, line 3 changes it"),
-        ("C = {}\nC['a'] = open('x')", "self.x = C", "code cell 1, line 2 changes it"),
-        ("x = 1\ndel x", "self.x = x", "x, which code cell 1 deleted"),
+        ("L = []\ndef add(to, x):\n    to.append(x)\nadd(L, 1)", "self.x = L", "cell [1], line 4 changes it"),
+        ("import random\nL = [1, 2]\nrandom.shuffle(L)", "self.x = L", "cell [1], line 3 changes it"),
+        ("L = [{}]\nfor each in L:\n    each['a'] = open('x')", "self.x = L", "cell [1], line 2 changes it"),
+        ("A = []\nB = A\nB.append(open('x'))", "self.x = A", "cell [1], line 3 changes it"),
+        (f"{LINEAR}\nm = LinearRegression()\nm.fit([[1]], [1])", "self.x = m", "cell [1], line 3 changes it"),
+        ("C = {}\nC['a'] = open('x')", "self.x = C", "cell [1], line 2 changes it"),
+        ("x = 1\ndel x", "self.x = x", "x, which cell [1] deleted"),
         ("Z = zip([1], [2])", "self.x = Z", "Z, which is computed"),
         ("import numpy as np\nrng = np.random.default_rng(0)", "self.x = rng", "rng, which is computed"),
         ("import datetime\nnow = datetime.datetime.now()", "self.x = now", "now, which is computed"),
@@ -130,7 +130,7 @@ def test_what_is_changed_where_a_file_cannot_show_it_is_refused_by_name(
 def test_a_step_keeps_the_definition_that_it_ran_with(root: Path, export: Callable[..., Result]) -> None:
     done = export("def f():\n    return 1", f"{START}self.x = f()", "def f():\n    return 2")
     assert "return 1" in made(root)
-    assert "f is as start found it (code cell 1, line 1): code cell 3, line 1 changes it later." in done.output
+    assert "f is as start found it (cell [1], line 1): cell [3], line 1 changes it later." in done.output
 
 
 def test_a_refresh_is_as_if_the_steps_had_run_again(root: Path, export: Callable[..., Result]) -> None:
@@ -140,7 +140,7 @@ def test_a_refresh_is_as_if_the_steps_had_run_again(root: Path, export: Callable
 
 def test_two_steps_that_ran_with_different_definitions_are_refused(export: Callable[..., Result]) -> None:
     cells = ("T = 1", f"{START}self.x = T", "T = 2", "%%mf_step fit\nself.y = T")
-    assert "start finds T as code cell 1, line 1 made it, fit as code cell 3, line 1 did" in export(*cells).output
+    assert "start finds T as cell [1], line 1 made it, fit as cell [3], line 1 did" in export(*cells).output
     assert export("T = 1", cells[1], "T = 1  # again", cells[3]).exit_code == 0
 
 
@@ -160,17 +160,15 @@ def test_settings_of_modules_that_the_steps_use_are_carried(root: Path, export: 
     lines = ['warnings.filterwarnings("ignore")', "np.random.seed(3)", "np.seterr(all=AS)", 'os.environ["A"] = "1"']
     assert all(line in text for line in lines), text
     assert all(word not in text for word in ("pd", "API_KEY", "logging", "sys.path")), text
-    assert "np.random.seed(3) (code cell 2, line 2) is carried: each task of a run begins with it" in done.output
-    assert "os.environ['API_KEY'] = '1' (code cell 3, line 2) is not carried: it looks like a secret." in done.output
+    assert "np.random.seed(3) (cell [2], line 2) is carried: each task of a run begins with it" in done.output
+    assert "os.environ['API_KEY'] = '1' (cell [3], line 2) is not carried: it looks like a secret." in done.output
 
 
 def test_a_seed_whose_value_only_the_notebook_knows_is_said_and_not_carried(
     root: Path, export: Callable[..., Result]
 ) -> None:
     cells = ("import random, time\nrandom.seed(time.time())", f"{START}self.x = random.random()")
-    assert (
-        "random.seed(time.time()) (code cell 1, line 2) is not carried: its value is computed" in export(*cells).output
-    )
+    assert "random.seed(time.time()) (cell [1], line 2) is not carried: its value is computed" in export(*cells).output
     assert "seed" not in made(root)
 
 
@@ -255,7 +253,7 @@ def test_functions_go_to_common_where_that_is_asked_for(root: Path, export: Call
 def test_nothing_of_common_is_overwritten(root: Path, export: Callable[..., Result]) -> None:
     before = (root / "flows" / "common.py").read_text()
     done = export("def rated(x):\n    return 0", f"{START}self.x = rated(1)", options=("--common",))
-    assert "code cell 1, line 1 defines rated, and common.py has another rated." in done.output
+    assert "cell [1], line 1 defines rated, and common.py has another rated." in done.output
     assert (root / "flows" / "common.py").read_text() == before
     (root / "flows" / "common.py").unlink()
     done = export("def rated(x):\n    return 0", f"{START}self.x = rated(1)", options=("--common",))

@@ -75,6 +75,7 @@ class CellComparison:
         status: "same", "differs", "no reference", or "ignored".
         outputs: Its outputs.
         messages: What differs about the cell as a whole.
+        number: The number of its execution, as In [number] shows it; 0 where it was not executed.
     """
 
     index: int
@@ -84,6 +85,7 @@ class CellComparison:
     status: Compared
     outputs: tuple[OutputComparison, ...] = ()
     messages: tuple[str, ...] = ()
+    number: int = 0
 
     @property
     def lines(self) -> Iterator[str]:

@@ -93,9 +93,9 @@ def describe(comparison: NotebookComparison) -> str:
 
 
 def cell_name(cell: CellComparison) -> str:
-    """Name a cell by its place, its line in the file, and the first line of its source."""
+    """Name a cell by its number, as its traceback has it, its line in the file, and the first line of its source."""
     first = next((line.strip() for line in cell.source.splitlines() if line.strip()), "")
-    place = f"cell {cell.index + 1}" if cell.index >= 0 else "cell"
+    place = f"cell [{cell.number}]" if cell.number else "cell"
     return f"{place}{f', line {cell.line}' if cell.line else ''}: {first[:80]}"
 
 

@@ -37,6 +37,7 @@ class _Ran:
     source: str
     rules: Rules
     outputs: tuple[Recorded, ...]
+    number: int
 
     @property
     def name(self) -> str:
@@ -126,9 +127,10 @@ def _ran(executed: Any, rules: Rules) -> list[_Ran]:
     for index, cell in enumerate(own_cells(executed)):
         if cell.cell_type != "code":
             continue
-        own = cell_rules(rules, cell.metadata.get("tags", ()), f"Cell {index + 1} ({_first_line(cell.source)!r})")
+        number = int(cell.get("execution_count") or 0)
+        own = cell_rules(rules, cell.metadata.get("tags", ()), f"Cell [{number}] ({_first_line(cell.source)!r})")
         outputs = () if own.ignore else tuple(read_outputs(cell.get("outputs", ()), own, first))
-        cells.append(_Ran(index, cell.get("id", f"cell-{index}"), cell.source, own, outputs))
+        cells.append(_Ran(index, cell.get("id", f"cell-{index}"), cell.source, own, outputs, number))
     return cells
 
 
@@ -165,17 +167,17 @@ def _alike(ran: Sequence[_Ran], cells: Sequence[ReferenceCell]) -> Iterator[tupl
 
 def _compare_cell(cell: _Ran, known: ReferenceCell | None) -> CellComparison:
     if cell.rules.ignore or (known is not None and known.varies):
-        return CellComparison(cell.index, cell.id, 0, cell.source, "ignored")
+        return CellComparison(cell.index, cell.id, 0, cell.source, "ignored", number=cell.number)
     if known is None:
         new = (OutputComparison(n, "no reference", (), None, output) for n, output in enumerate(cell.outputs, 1))
-        return CellComparison(cell.index, cell.id, 0, cell.source, "no reference", tuple(new))
+        return CellComparison(cell.index, cell.id, 0, cell.source, "no reference", tuple(new), number=cell.number)
     old = [output for output in known.outputs if is_compared(output, cell.rules)]  # a tag may have come since
     outputs = [
         _compare_output(number, before, after, cell.rules)
         for number, (before, after) in enumerate(zip_longest(old, cell.outputs), 1)
     ]
     status: Compared = "differs" if any(output.status == "differs" for output in outputs) else "same"
-    return CellComparison(cell.index, cell.id, 0, cell.source, status, tuple(outputs))
+    return CellComparison(cell.index, cell.id, 0, cell.source, status, tuple(outputs), number=cell.number)
 
 
 def _compare_output(number: int, old: Recorded | None, new: Recorded | None, rules: Rules) -> OutputComparison:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import linecache
+import re
 import tokenize
 from dataclasses import dataclass
 from types import CodeType
@@ -104,6 +105,17 @@ def names_of(loaded: LoadedFlow, step: str) -> dict[str, Any]:
     return {name: function.__globals__[name] for name in sorted(names) if name in function.__globals__}
 
 
+def _name_head(body: Body, step: str, code: CodeType) -> None:
+    """Let the line above a cell's statements, where tracebacks show a `def`, show the step's own."""
+    known = linecache.cache.get(body.filename, ())
+    lines = linecache.getlines(body.filename)
+    if len(known) == 4 and 0 < body.line <= len(lines):
+        head = f"def {step}({', '.join(code.co_varnames[: code.co_argcount])}):"
+        changed = [*lines]
+        changed[body.line - 1] = re.sub(r"^def \w+\([\w, ]*\):", head, lines[body.line - 1])
+        linecache.cache[body.filename] = (known[0], known[1], changed, known[3])
+
+
 def put(loaded: LoadedFlow, step: str, body: Body) -> None:
     """Let a step have another body; its decorators, its name and the graph stay.
 
@@ -111,6 +123,7 @@ def put(loaded: LoadedFlow, step: str, body: Body) -> None:
         SyntaxError: The source does not parse, at its own line.
         ReplayError: It needs what only the flow file's class statement gives it.
     """
+    _name_head(body, step, loaded.function(step).__code__)
     try:
         replace_code(loaded.function(step), body.source, body.filename, body.line)
     except ValueError as error:

@@ -100,6 +100,7 @@ def test_cell_may_go_on_by_itself_and_then_downstream(kernel: Kernel) -> None:
 
 def test_error_in_the_cell_shows_the_line_of_the_cell(kernel: Kernel) -> None:
     output = kernel.run("%%mf_run_step LettersFlow/letter\nself.upper = 1\nself.upper / 0")
+    assert "def letter(self):" in output.traceback
     assert output.error == "ZeroDivisionError: division by zero"
     assert "line 3" in output.traceback
     assert "self.upper / 0" in output.traceback

@@ -61,7 +61,7 @@ def test_a_step_may_have_the_name_of_a_function_that_it_calls(kernel: Kernel) ->
 def test_all_tasks_of_a_foreach_are_run_and_joined(kernel: Kernel) -> None:
     kernel.check("%%mf_step start\nself.items = [3, 4, 5]")
     page = kernel.check("%%mf_step square --foreach items\nself.y = self.input ** 2").text
-    assert ["input  y", "3      9", "4      16", "5      25"] == page.splitlines()[1:], page
+    assert page.splitlines()[1:] == ["input  y", "3      9", "4      16", "5      25"], page
     assert "3 tasks" in page
     kernel.check("%%mf_step join --join\nself.ys = [i.y for i in inputs]")
     assert kernel.check("self.ys").text == "[9, 16, 25]"
@@ -141,7 +141,7 @@ def test_a_change_that_another_step_does_not_fit_to_names_that_step(kernel: Kern
 
 def test_a_name_that_only_the_notebook_has_is_said_at_once_and_refused_at_the_export(kernel: Kernel) -> None:
     kernel.check("import math\nhidden = math.sqrt(9)")
-    assert "hidden, which is computed in In [" in kernel.check("%%mf_step start\nself.x = hidden").text
+    assert "hidden, which is computed in cell [" in kernel.check("%%mf_step start\nself.x = hidden").text
     assert "hidden" in kernel.run("%mf_flow --export flows/hidden_flow.py").error
 
 
@@ -273,6 +273,11 @@ def test_a_traceback_names_the_step_and_what_is_inside_of_it(kernel: Kernel) -> 
     assert "NotebookFlow.fit_it(self)" in output.traceback
     assert "_kit_step" not in output.traceback
     assert "maker" not in output.traceback
+    assert "def fit_it(self):" in output.traceback
+    kernel.check("%mf_flow --drop fit_it")
+    for cell in ("low --after start", "high --after start"):
+        kernel.check(f"%%mf_step {cell}\npass")
+    assert "def meet(self, inputs):" in kernel.run("%%mf_step meet --join\n1 / 0").traceback
 
 
 def test_a_cell_that_is_run_again_does_not_hold_what_it_left_before(kernel: Kernel) -> None:
