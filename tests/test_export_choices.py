@@ -325,3 +325,39 @@ def test_a_step_does_not_import_what_the_file_imports_at_its_top(root: Path, exp
     text = made(root)
     assert "# roots\n        from os import sep\n\n        self.x" in text
     assert "        import json\n        import math\n\n        self.y" in text, "what is bound again is the step's own"
+
+
+def test_an_import_that_acts_on_a_package_is_kept_though_nothing_names_it(
+    root: Path, export: Callable[..., Result]
+) -> None:
+    enable = "from sklearn.experimental import enable_iterative_imputer"
+    use = "from sklearn.impute import IterativeImputer"
+    kept = f"{enable}  # noqa: F401\n"
+    assert export(f"{enable}\n{use}", f"{START}self.x = IterativeImputer()").exit_code == 0
+    assert made(root).count(kept) == 1
+    assert export(f"{START}{enable}\n{use}\nself.x = IterativeImputer()").exit_code == 0
+    assert made(root).count(f"        {kept}") == 1
+    pinned = "%%mf_step start --pypi scikit-learn==1.5.2\nself.x = IterativeImputer()"
+    assert export(f"{enable}\n{use}", pinned).exit_code == 0
+    assert made(root).count(f"        {kept}") == 1
+    export(f"{enable}\n{use}", f"{START}self.x = 1")
+    assert "sklearn" not in made(root)
+
+
+def test_magics_that_only_the_notebook_has_are_said_without_their_values(export: Callable[..., Result]) -> None:
+    said = " ".join(export("%cd ..\n%env TOKEN=s3cret\n%env PATH", f"{START}self.x = 1").output.split())
+    assert "%cd .. (cell [1], line 1) is not carried: a run begins in the folder in which it is started." in said
+    assert "%env TOKEN (cell [1], line 2) is not carried: set it by a statement" in said
+    assert "s3cret" not in said
+    assert "PATH" not in said
+
+
+def test_a_name_of_a_star_is_found_among_several(root: Path, export: Callable[..., Result]) -> None:
+    assert export("from math import *\nfrom common import *", f"{START}self.x = rated(pi)").exit_code == 0
+    assert "from math import pi" in made(root)
+    assert "from common import rated" in made(root)
+
+
+def test_only_the_steps_of_a_circle_are_named(export: Callable[..., Result]) -> None:
+    circle = [f"%%mf_step {step}\npass" for step in ("a", "b --after a,d", "c --after b", "d --after c", "e --after d")]
+    assert "kit: b, c, d lead to one another in a circle." in export(*circle).output

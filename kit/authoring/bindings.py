@@ -17,7 +17,7 @@ from kit.authoring.settings import given_to, only_seeds, seeds, sets
 
 __all__ = ["BUILTINS", "Binding", "Cell", "bindings", "known_of"]
 
-Kind = Literal["import", "definition", "constant", "parameter", "computed", "gone", "step"]
+Kind = Literal["import", "definition", "constant", "parameter", "computed", "gone", "step", "dropped"]
 
 BUILTINS = frozenset(dir(builtins)) - {"display", "get_ipython", "__IPYTHON__"} | {"__name__", "__file__", "__doc__"}
 
@@ -43,7 +43,8 @@ class Binding:
 
     Args:
         names: The names that it binds.
-        kind: Whether a flow file can take it over, and as what; "computed" it cannot, and a "step" is one's cell.
+        kind: Whether a flow file can take it over, and as what; "computed" it cannot, a "step" is one's cell,
+            and "dropped" is a magic that changes the notebook's own process.
         source: The statement, with the comment right above it; of an import, as the import of that name alone.
         cell: The cell.
         line: Its line in the cell.
@@ -184,6 +185,8 @@ class _Reader:
                 yield binding([] if star else [name], "import", text, module=module if star else "")
         elif _magic(node, "run_cell_magic('mf_step',"):
             yield binding([], "step", "")
+        elif dropped := _dropped(node):
+            yield binding([], "dropped", dropped)
         else:
             if _magic(node, "run_line_magic('mf_flow',", "--refresh"):
                 yield binding([], "step", "--refresh")
@@ -335,6 +338,19 @@ def _magic(node: ast.stmt, *words: str) -> bool:
     return ast.unparse(node.value.func).startswith("get_ipython()") and all(
         word in ast.unparse(node.value) for word in words
     )
+
+
+def _dropped(node: ast.stmt) -> str:
+    """Give a magic that changes the folder or the environment of the notebook's process; "" for another statement."""
+    for name in ("cd", "env", "set_env"):
+        if _magic(node, f"run_line_magic('{name}',"):
+            given = [str(each.value) for each in ast.walk(node) if isinstance(each, ast.Constant)]
+            line = next((each for each in given if each != name), "")
+            if name == "cd":
+                return f"%cd {line}"
+            variable, value = re.match(r"(\w*)\s*=?\s*(.*)", line).groups()  # type: ignore[union-attr]
+            return f"%env {variable}" if value else ""  # without its value, which may be a secret
+    return ""
 
 
 def _parts(node: ast.If | ast.Try) -> Iterator[list[ast.stmt]]:

@@ -194,18 +194,22 @@ class Carrier:
             return "from IPython.display import display"
         if name in BUILTINS:
             return None
-        stars = [each for each in self.found if each.module]
-        fitting = [each for each in stars if self._has(each.module, name)]
-        return f"from {fitting[-1].module} import {name}" if fitting else None
+        stars = {each.module: self._has(each.module, name) for each in self.found if each.module}
+        fitting = [module for module, has in stars.items() if has]
+        unknown = [module for module, has in stars.items() if has is None]
+        found = fitting[-1:] or (unknown if len(unknown) == 1 else [])
+        return f"from {found[0]} import {name}" if found else None
 
-    def _has(self, module: str, name: str) -> bool:
-        """Whether a module that the notebook imports with a star has a name."""
+    def _has(self, module: str, name: str) -> bool | None:
+        """Whether a module that the notebook imports with a star has a name; None where it is not installed here."""
         if self.live is not None and name not in self.live:
             return False
+        if self.common is not None and module == self.common.name:
+            return name in self.common.statements
         try:
             return hasattr(importlib.import_module(module), name)
-        except ImportError:  # not installed here: where there is no other star, it comes from this one
-            return len({each.module for each in self.found if each.module}) == 1
+        except ImportError:
+            return None
 
     def _refusal(self, who: str, name: str, found: Chain | str | None, latest: bool) -> tuple[str, str] | None:
         """Say why a name cannot be carried, and what to do."""

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from kit.authoring.imports import affected
 from kit.authoring.names import Used, used_by
 from kit.source import indented
 
@@ -73,6 +74,9 @@ def defer(
         bare = ast.unparse(_bare(ast.parse(source)))
         at_once |= {name: source for name in used_by(bare).names & far.keys() if name not in at_once}
         annotated |= (used_by(source).at_once | used_by(source).quoted) & far.keys()
+    if at_once:
+        packages = {text.split()[1].partition(".")[0] for name in at_once for text in far[name]}
+        top += [text for texts in far.values() for text in texts if affected(text) in packages]
     later = {name: texts for name, texts in far.items() if name not in at_once}
     return Deferred(
         (*top, *(text for name in at_once for text in far[name])),
@@ -90,7 +94,10 @@ def _bound(text: str) -> str:
 
 
 def _of(imports: Mapping[str, list[str]], names: Collection[str]) -> list[str]:
-    return [text for name, texts in imports.items() if name in names for text in texts]
+    found = [text for name, texts in imports.items() if name in names for text in texts]
+    packages = {text.split()[1].partition(".")[0] for text in found}
+    before = [text for texts in imports.values() for text in texts if affected(text) in packages]
+    return list(dict.fromkeys([*before, *found]))
 
 
 def _said(source: str) -> str:

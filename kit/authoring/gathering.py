@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from kit.authoring.bindings import BUILTINS, Binding, known_of
 from kit.authoring.constants import Known
 from kit.authoring.effects import Effects, changed
+from kit.authoring.imports import affected
 from kit.authoring.names import Used, attributes, imported_roots, used_by
 
 __all__ = ["Chain", "Gathering", "History", "Use", "in_order"]
@@ -20,6 +21,10 @@ __all__ = ["Chain", "Gathering", "History", "Use", "in_order"]
 OWN_NAMES = frozenset({"FlowSpec", "step"})
 NEVER = sys.maxsize
 SECRET = re.compile(r"key|token|secret|passw|credential", re.IGNORECASE)
+LATER = {
+    "%cd": "a run begins in the folder in which it is started.",
+    "%env": 'set it by a statement (os.environ["NAME"] = ...), or where the runs are started.',
+}
 OUTSIDE = frozenset(sys.stdlib_module_names) | {"metaflow", "kit"}
 
 
@@ -174,6 +179,7 @@ class Gathering:
             todo.append(_Todo(use, "", each.order, each.order))
         self._follow(todo)
         self._follow(self._settings(max(times.values(), default=NEVER), [use.source for use in steps]))
+        self._effects()
         for use in steps:
             self._refuse_shared(use)
         self._say_later()
@@ -278,6 +284,15 @@ class Gathering:
             said = f"{_short(self.seeds[0])} ({self.seeds[0].where})"
             self._note(f"{said} is carried: each task of a run begins with it, and so with the same numbers.")
         return found
+
+    def _effects(self) -> None:
+        """Take the imports that are there for what they do to a package that is used; say which magics are left out."""
+        packages = {_root(each) for each in self.imports.values()}
+        for each in self.history.found:
+            if each.kind == "import" and each.names and affected(each.source) in packages:
+                self.imports.setdefault(each.names[0], each)
+            elif each.kind == "dropped":
+                self._note(f"{_short(each)} ({each.where}) is not carried: {LATER[each.source.split()[0]]}")
 
     @property
     def seeds(self) -> list[Binding]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Collection, Iterable
 
 from kit.authoring.effects import bound
 
-__all__ = ["sorted_imports", "without_imports"]
+__all__ = ["affected", "marked", "sorted_imports", "without_imports"]
 
 
 def sorted_imports(texts: Iterable[str], local: set[str]) -> str:
@@ -28,6 +29,42 @@ def sorted_imports(texts: Iterable[str], local: set[str]) -> str:
         if plain or froms:
             blocks.append("\n".join([*plain, *froms]))
     return "\n\n".join(blocks)
+
+
+# Modules that are imported for what they do to another one.
+EFFECTS = {
+    "hvplot.pandas": "pandas",
+    "janitor": "pandas",
+    "pint_pandas": "pandas",
+    "scienceplots": "matplotlib",
+    "swifter": "pandas",
+    "tensorflow_text": "tensorflow",
+}
+UNUSED = "  # noqa: F401"  # which ruff would take away
+
+
+def affected(text: str) -> str:
+    """Name the package for whose sake a module is imported that nothing names; "" for any other.
+
+    Args:
+        text: An import statement of one name.
+    """
+    enables = re.match(r"from (\w+)\.experimental import enable_\w+$", text)
+    return enables[1] if enables else EFFECTS.get(text.removeprefix("import "), "")
+
+
+def marked(text: str) -> str:
+    """Let ruff keep the imports that nothing names."""
+    lines = [line + UNUSED if all(map(affected, _single(line.strip()))) else line for line in text.splitlines()]
+    return "\n".join(lines) + "\n"
+
+
+def _single(line: str) -> list[str]:
+    """Give the imports of one line, each of one name; one text that is none for any other line."""
+    if line.startswith("from ") and " import " in line:
+        head, _, names = line.partition(" import ")
+        return [f"{head} import {name.strip()}" for name in names.split(",")]
+    return [line]
 
 
 def without_imports(body: str, there: Collection[str]) -> str:

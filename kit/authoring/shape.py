@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kit.authoring.stepcell import END, START, StepCell, assigned
@@ -180,12 +180,21 @@ def _ordered(steps: Mapping[str, StepCell], before: Mapping[str, tuple[str, ...]
     while waiting:
         ready = next((name for name in waiting if all(each in ordered for each in before[name])), None)
         if ready is None:
+            circle = _circle(before, waiting)
             raise ArgumentError(
-                f"{', '.join(waiting)} lead to one another in a circle.", "Say otherwise with --after of one of them."
+                f"{', '.join(circle)} lead to one another in a circle.", "Say otherwise with --after of one of them."
             )
         waiting.remove(ready)
         ordered.append(ready)
     return ordered
+
+
+def _circle(before: Mapping[str, tuple[str, ...]], waiting: Sequence[str]) -> list[str]:
+    """Name the steps of a circle, each after the one that leads to it; each that waits comes after one that does."""
+    way = [waiting[0]]
+    while way[-1] not in way[:-1]:
+        way.append(next(name for name in before[way[-1]] if name in waiting))
+    return way[way.index(way[-1]) + 1 :][::-1]
 
 
 def _splits(shape: Shape) -> dict[str, tuple[str, ...]]:

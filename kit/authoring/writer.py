@@ -18,7 +18,7 @@ from kit.authoring.carried import Carrier, Moved, Use
 from kit.authoring.common import with_added
 from kit.authoring.decorated import decorator_names, decorator_text
 from kit.authoring.deferred import defer
-from kit.authoring.imports import sorted_imports, without_imports
+from kit.authoring.imports import marked, sorted_imports, without_imports
 from kit.authoring.names import used_by_body
 from kit.authoring.shape import Shape
 from kit.authoring.stepcell import StepCell, pins
@@ -86,7 +86,7 @@ def write_flow(name: str, shape: Shape, carrier: Carrier, doc: str, local: Itera
     ]
     parts.append(f'if __name__ == "__main__":\n    {name}()')
     head, tail = [part for part in parts[:-3] if part], [part for part in parts[-3:] if part]
-    return Written("\n\n".join(head) + "\n\n\n" + "\n\n\n".join(tail) + "\n", carried.notes)
+    return Written(marked("\n\n".join(head) + "\n\n\n" + "\n\n\n".join(tail)), carried.notes)
 
 
 def _bodies(shape: Shape, known: Sequence[str]) -> dict[str, str]:
