@@ -164,6 +164,14 @@ def test_settings_of_modules_that_the_steps_use_are_carried(root: Path, export: 
     assert "os.environ['API_KEY'] = '1' (cell [3], line 2) is not carried: it looks like a secret." in done.output
 
 
+def test_what_a_reset_of_the_notebook_took_away_is_gone(root: Path, export: Callable[..., Result]) -> None:
+    before = "import random\nN = 1\ndef fix():\n    random.seed(0)\nfix()"
+    done = export(before, "%reset -f", "import random", f"{START}self.x = random.random()", "%reset -f out\nM = 2")
+    assert done.exit_code == 0, done.output
+    assert "seed" not in made(root)
+    assert "N, which is defined nowhere" in export(before, "%reset -f", f"{START}self.x = N").output
+
+
 def test_a_seed_whose_value_only_the_notebook_knows_is_said_and_not_carried(
     root: Path, export: Callable[..., Result]
 ) -> None:

@@ -90,8 +90,14 @@ def bindings(cells: Iterable[Cell]) -> list[Binding]:
     reader.collecting = {*_collecting([node for _, node in parsed])}
     reader.seeders = {node.name for _, node in parsed if isinstance(node, ast.FunctionDef) and only_seeds(node)}
     found: list[Binding] = []
+    order = 0
     for cell, node in parsed:
-        found += reader.read(node, cell, len(found))
+        if _magic(node, "run_line_magic('reset',") and not re.search(
+            r" '.*\b(in|out|dhist|array)\b", ast.unparse(node)
+        ):
+            found = [each for each in found if each.kind == "step"]  # of what came before, nothing is left
+        found += reader.read(node, cell, order)
+        order = found[-1].order + 1 if found else 0
     return found
 
 

@@ -219,7 +219,7 @@ class Gathering:
             return []
         self._seen.add((binding.order, todo.time))
         used, own = used_by(binding.source), frozenset(binding.names)
-        who = f"{(binding.names or binding.changes or (_short(binding),))[0]} ({binding.where})"
+        who = f"{(binding.names or (_short(binding),))[0]} ({binding.where})"
         use = Use(who, binding.source, Used(used.names - own, used.at_once - own, used.quoted - own))
         return [_Todo(use, todo.step, todo.time, binding.order)]
 
