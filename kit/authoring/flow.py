@@ -55,6 +55,7 @@ class NotebookFlow(Displayed):
     _ran: dict[str, Ran] = field(default_factory=dict)
     _failed: dict[str, list[CellTask]] = field(default_factory=dict)  # with the tasks that were done before one raised
     _versions: int = 0
+    _seeded: tuple[Any, dict[str, list[str]]] = field(default=((), {}))  # of which cells and steps, and what
 
     def __post_init__(self) -> None:
         store = self.runs.stores[0]
@@ -207,7 +208,7 @@ class NotebookFlow(Displayed):
         if cell.foreach:
             ran = self._ran[before[0]]
             ran.outputs = bench.with_items(shape, cell, ran.outputs)
-        bench.run(shape, cell, {name: self._ran[name].outputs for name in before}, told, replays, seeds)
+        bench.run(shape, cell, {name: self._ran[name].outputs for name in before}, told, replays, seeds[""])
         del self._failed[cell.name]
         self._take(shape, cell, replays, seeds, old)
         notes = list(self._notes(shape, cell, [name for name in before if standings[name].status == "stale"]))
@@ -217,7 +218,12 @@ class NotebookFlow(Displayed):
         return done
 
     def _take(
-        self, shape: Shape, cell: StepCell, replays: Sequence[CellTask], seeds: Sequence[str], old: Ran | None = None
+        self,
+        shape: Shape,
+        cell: StepCell,
+        replays: Sequence[CellTask],
+        seeds: Mapping[str, Sequence[str]],
+        old: Ran | None = None,
     ) -> None:
         """Keep what a step left; where that is what it had left before, the steps after it are not stale."""
         outputs = [each.output for each in replays]
@@ -231,7 +237,7 @@ class NotebookFlow(Displayed):
             self._versions += 1
         version = old.version if same and old is not None else self._versions
         before = {name: self._ran[name].version for name in shape.before[cell.name]}
-        uses, parameters = used(shape, cell, self._uses, seeds), self.bench().parameter_keys()
+        uses, parameters = used(shape, cell, self._uses, seeds[cell.name]), self.bench().parameter_keys()
         self._ran[cell.name] = Ran(outputs, before, parameters, uses, version)
 
     def _forget(self) -> None:
@@ -244,8 +250,15 @@ class NotebookFlow(Displayed):
         keys, seeds = self.bench().parameter_keys(), self._seeds(shape)
         return standings(shape, self._ran, self._failed, keys, self._uses, seeds)
 
-    def _seeds(self, shape: Shape) -> list[str]:
-        return self.carrier().seeds(uses_of(shape, [*self.bench().parameters()]))
+    def _seeds(self, shape: Shape) -> dict[str, list[str]]:
+        """Give what seeds random numbers: under each step what does for it alone, under "" what does for the flow."""
+        cells, uses = tuple(self.cells()), tuple(uses_of(shape, [*self.bench().parameters()]))
+        if (cells, uses) != self._seeded[0]:
+            carrier = self.carrier()
+            every = carrier.seeds(uses)
+            found = {"": every, **{each.who: carrier.seeds([each]) if every else [] for each in uses}}
+            self._seeded = (cells, uses), found
+        return self._seeded[1]
 
     def _notes(self, shape: Shape, cell: StepCell, stale_before: Iterable[str]) -> Iterator[str]:
         if where := [name for name in shape.before[cell.name] if name in stale_before]:

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kit.authoring.names import imported_roots
 from kit.authoring.shape import Shape
 from kit.authoring.stepcell import StepCell
 from kit.authoring.uses import Uses
@@ -62,12 +61,12 @@ def used(shape: Shape, cell: StepCell, uses: Uses, seeds: Sequence[str] = ()) ->
         shape: The flow.
         cell: The step.
         uses: Tells what a piece of code uses.
-        seeds: The statements that seed random numbers before each task.
+        seeds: The statements that seed random numbers for it.
     """
     arguments = "self, inputs" if shape.is_join(cell.name) else "self"
     items = f"\n({cell.foreach})\n" if cell.foreach and not cell.foreach.isidentifier() else ""
     found = uses.of(cell.body + items, arguments)
-    if seeds and (found or imported_roots(cell.body)):  # else there is nothing in it that draws
+    if seeds:
         text = "\n".join(seeds)
         found["the random seed"] = repr((text, sorted(uses.of(text).items())))
     return found
@@ -79,7 +78,7 @@ def standings(
     failed: Collection[str],
     parameters: Mapping[str, str],
     uses: Uses,
-    seeds: Sequence[str] = (),
+    seeds: Mapping[str, Sequence[str]],
 ) -> dict[str, Standing]:
     """Say how each step stands.
 
@@ -89,14 +88,14 @@ def standings(
         failed: The names of those that raised.
         parameters: The hashes of the Parameters as they are now.
         uses: Tells what a piece of code uses.
-        seeds: The statements that seed random numbers before each task.
+        seeds: For each step, the statements that seed random numbers for it.
     """
     found: dict[str, Standing] = {}
     for name, cell in shape.steps.items():
         if name in failed or name not in ran:
             found[name] = Standing("failed" if name in failed else "not run")
             continue
-        why = tuple(_why(shape, cell, ran, parameters, used(shape, cell, uses, seeds), found))
+        why = tuple(_why(shape, cell, ran, parameters, used(shape, cell, uses, seeds.get(name, ())), found))
         found[name] = Standing("stale" if why else "succeeded", why)
     return found
 

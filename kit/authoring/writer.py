@@ -136,8 +136,14 @@ def step_body(shape: Shape, step: StepCell, known: Iterable[str]) -> str:
     variable, is_new = shape.variable(each, known)
     if not is_new:
         return body
-    items = each.foreach if re.match(r"^\[(?!.*\bfor\b)", each.foreach) else f"list({each.foreach})"
+    items = each.foreach if _gives_list(each.foreach) else f"list({each.foreach})"
     return f"{body}\nself.{variable} = {items}".strip("\n")
+
+
+def _gives_list(text: str) -> bool:
+    node = ast.parse(text, mode="eval").body
+    called = node.func if isinstance(node, ast.Call) else None
+    return isinstance(node, ast.List) or (isinstance(called, ast.Name) and called.id in ("list", "sorted"))
 
 
 def _arguments(shape: Shape, step: str) -> str:

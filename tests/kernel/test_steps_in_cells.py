@@ -222,6 +222,9 @@ def test_each_task_begins_with_the_seed_of_the_notebook_whose_own_numbers_go_on(
     same = kernel.check("flow = %mf_flow\n{task['x'] for step in flow.steps for task in flow.tasks(step)} == {first}")
     assert same.text == "True"
     assert kernel.check("random.getstate() == after").text == "True"
+    kernel.check("import math\n%mf_flow --clear")
+    kernel.check("%%mf_step start\nself.x = math.pi")
+    assert "stale" not in kernel.check("%%mf_step draw\nself.y = random.random()").text, "start draws nothing"
     assert "the random seed changed" in kernel.check("random.seed(4)\n%mf_flow").text
 
 
