@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from IPython.core.magic import cell_magic, line_magic, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments
 
 from kit import cells, words
-from kit.errors import ArgumentError
+from kit.errors import ArgumentError, KitError
 from kit.live import Progress
 from kit.magic_base import MagicBase
 from kit.views.page import count
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from kit.authoring.flow import NotebookFlow
     from kit.authoring.stepcell import StepCell
     from kit.liverun import LiveRun
-    from kit.model import FlowInfo, StepResult
+    from kit.model import StepResult
 
 __all__ = ["AuthorMagics", "python_of", "step_cell"]
 
@@ -36,7 +37,7 @@ class AuthorMagics(MagicBase):
     """The magics of a notebook's flow; the class that has them as a base registers them."""
 
     shell: Any
-    follow: Callable[[str | FlowInfo | None, list[str]], LiveRun]
+    follow: Callable[..., LiveRun]
 
     @magic_arguments()
     @argument("name", help="the name of the step; one of that name is replaced")
@@ -126,7 +127,20 @@ class AuthorMagics(MagicBase):
                 "A flow that is only in a notebook cannot be run on a cluster: its modules would not be packaged.",
                 f"Export it (%mf_flow --export flows/...), then %mf_run {flow.name}.",
             )
-        return self.follow(draft(self.session.project, flow.name, flow.shape(), flow.carrier()), given)
+        made = draft(self.session.project, flow.name, flow.shape(), flow.carrier())
+        return self.follow(made.flow, given, made.notes)
+
+    def redraft(self, pathspec: str | None) -> None:
+        """Have a replay of a run of this notebook's flow find the cells as they are now."""
+        flow, current = self.session.notebook_flow, self.session.current
+        named = (pathspec or "").partition("/")[0]
+        if flow is None or flow.name not in (named, current.flow if current else ""):
+            return
+        from kit.authoring.export import draft
+
+        with suppress(KitError):  # what cannot be a file is what %mf_flow says
+            if self.session.project.draft(flow.name):
+                draft(self.session.project, flow.name, flow.shape(), flow.carrier(), only_changed=True)
 
 
 def step_cell(args: argparse.Namespace, body: str, cell: str) -> StepCell:

@@ -129,6 +129,7 @@ class KitMagics(AuthorMagics):
 
         args = self._parse(self.mf_run_step, line)
         request = self._request(args, None if cell is None else cells.cell_body(self.shell, line, cell))
+        self.redraft(args.pathspec)
         if args.inputs or args.bind:
             self.session.require_sound()
             target = self.session.resolve(args.pathspec, args.successful)
@@ -187,18 +188,19 @@ class KitMagics(AuthorMagics):
         __tracebackhide__ = True
         return self.follow(None, words.split(line))
 
-    def follow(self, flow: str | FlowInfo | None, given: list[str]) -> LiveRun:
+    def follow(self, flow: str | FlowInfo | None, given: list[str], notes: tuple[str, ...] = ()) -> LiveRun:
         """Start a run, and follow it to its end where it is not left in the background.
 
         Args:
             flow: A flow whose file is elsewhere; None where the words name one.
             given: What `%mf_run` takes.
+            notes: What there is to say of the run beforehand.
         """
         __tracebackhide__ = True
         from kit.live import Screen, keep_quiet
 
         args, request = self._run_request(given, flow)
-        run = self.session.start(flow or args.flow, request)
+        run = self.session.start(flow or args.flow, replace(request, notes=notes))
         if args.background:
             return run
         with self.session.following(run), Screen(self.shell) as screen:
@@ -274,6 +276,7 @@ class KitMagics(AuthorMagics):
         from kit.debugging import kernel, write
 
         pathspec = args.pathspec or (str(self.session.current) if self.session.current else "")
+        self.redraft(args.pathspec)
         choice = kernel.KernelChoice(args.kernel, args.isolated or None)
         output, current = Path(args.output) if args.output else None, self.session.current
         return write.write_notebook(

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kit.drafts import drafts_folder
 from kit.errors import FlowFileError, NotFoundError, ProjectError, did_you_mean
 from kit.flowscan import FlowScan, flow_names, has_flow, scan, source_files
 
@@ -92,8 +93,7 @@ class Project:
         found = self.scan()
         if name in found.flows:
             return found.flows[name]
-        drafts = self.root / ".kit" / "flows"  # of flows that are only in a notebook yet
-        draft = scan(drafts, recursive=False).flows.get(name) if drafts.is_dir() else None
+        draft = self.draft(name)
         if draft is not None:
             return draft
         broken = found.lost.get(name)
@@ -107,6 +107,11 @@ class Project:
                 file, to = self.relative(strayed.file), self.relative(self.flows_folder)
                 hint = f"It is in {file}: move that to {to}, or name its folder as `flows` under [tool.kit]."
         raise NotFoundError(f"There is no flow {name} in {self.relative(self.flows_folder)}.", hint)
+
+    def draft(self, name: str) -> FlowInfo | None:
+        """Find a flow as a notebook's cells made it last, for a run; None where none did."""
+        drafts = drafts_folder(self.root)
+        return scan(drafts, recursive=False).flows.get(name) if drafts.is_dir() else None
 
     def relative(self, path: str | Path) -> str:
         """Write a path as seen from the project's root, or whole where it lies outside."""

@@ -40,6 +40,7 @@ class RunRequest:
         environment: Metaflow's environment; "" for the one that fits the flow's pins.
         resume: The step to resume from; "" for where the run failed; None for a new run.
         origin: The id of the run that is resumed; None for the latest.
+        notes: What there is to say of it beforehand.
     """
 
     words: tuple[str, ...] = ()
@@ -50,6 +51,7 @@ class RunRequest:
     environment: str = ""
     resume: str | None = None
     origin: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def run_command(runs: Runs, flow: str | FlowInfo, request: RunRequest) -> RunCom
         command += ["run", *tags, *(mode.arguments if mode else ()), *passed.after]
     environ = {**os.environ, **user_environment(), **path_of_interpreter(), **_modules_path(project, loaded)}
     _give_store(environ, project)
-    return RunCommand(loaded, tuple(command), environ, (*_others(project, info), *notes))
+    return RunCommand(loaded, tuple(command), environ, (*request.notes, *_others(project, info), *notes))
 
 
 @contextmanager

@@ -9,15 +9,19 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
+from os.path import getmtime
+from pathlib import Path
 from typing import Any
 
 from kit.blobs import pickles
+from kit.drafts import is_of_draft
 from kit.errors import NotFoundError, did_you_mean
 from kit.listing import PARAMETERS_STEP, life, own_artifact, read_tasks, status_of_run, steps_of
 from kit.metadata import run_record, run_records
 from kit.model import (
     OWN_ARTIFACTS,
     ArtifactInfo,
+    FlowInfo,
     Graph,
     GraphNode,
     RunInfo,
@@ -172,6 +176,21 @@ class Runs(TaskStores):
         )
 
     # ------------------------------------------------------------------ look into a run
+
+    def flow_file(self, run: RunInfo) -> FlowInfo:
+        """Find the flow that a replay of a run takes: as it is today.
+
+        A run of a notebook's cells is replayed with these, unless the project's own file of the flow is newer.
+
+        Raises:
+            FlowFileError, NotFoundError: As `Project.flow`.
+        """
+        info, draft = self.project.flow(run.flow), self.project.draft(run.flow)
+        if draft is None or draft.file == info.file or getmtime(draft.file) <= getmtime(info.file):
+            return info
+        first = next(iter(self.tasks(run)), None)
+        script = self.metadata(first.pathspec, run.store).get("script-name", "") if first else ""
+        return draft if is_of_draft(script, Path(draft.file)) else info
 
     def tasks(self, run: RunInfo, step: str | None = None, task: str | None = None) -> tuple[TaskInfo, ...]:
         """List tasks of a run, ordered by step, foreach index and id, with their artifacts.

@@ -12,7 +12,7 @@ MAX_LINES = 400
 
 # Each row imports only rows above it (and a room's modules each other): no arrow points back up.
 LAYERS = (
-    {"annotations", "blame", "errors", "flowsource", "model", "internals"},
+    {"annotations", "blame", "drafts", "errors", "flowsource", "model", "internals"},
     {
         "absent",
         "flowscan",

@@ -21,13 +21,14 @@ from kit.authoring.placing import (
 )
 from kit.authoring.shape import Shape
 from kit.authoring.writer import format_source, module_text, uses_of, write_flow
+from kit.drafts import drafts_folder, file_to_run
 from kit.errors import ArgumentError
 from kit.model import FlowInfo
 from kit.project import Project, own_folder
 from kit.views import Displayed
 from kit.views.page import Cell, Page
 
-__all__ = ["Exported", "draft", "export", "flow_name", "module_name"]
+__all__ = ["Draft", "Exported", "draft", "export", "flow_name", "module_name"]
 
 DOC_LENGTH = 76
 
@@ -140,24 +141,44 @@ def export(
     return Exported(target, name, shown, (*notes, *written.notes))
 
 
-def draft(project: Project, name: str, shape: Shape, carrier: Carrier) -> FlowInfo:
-    """Write a flow file to be run at once, in a folder that git ignores.
+@dataclass(frozen=True)
+class Draft:
+    """A flow file that only kit runs, in a folder that git ignores.
+
+    Args:
+        flow: The flow, in a file that stays as it is: a run reads it again for each of its tasks.
+        notes: What there is to say, a line each.
+    """
+
+    flow: FlowInfo
+    notes: tuple[str, ...]
+
+
+def draft(project: Project, name: str, shape: Shape, carrier: Carrier, *, only_changed: bool = False) -> Draft:
+    """Write a flow file to be run at once, and one of the same text for replays to find: the flow's latest.
 
     Args:
         project: The project.
         name: The name of the flow.
         shape: Its steps.
         carrier: Gathers what they use of the notebook.
+        only_changed: Whether the latest one stays untouched where it has this text already.
 
     Raises:
         ArgumentError: Steps are missing, or a step uses what only the notebook has.
     """
     whole = shape.whole()
-    text = write_flow(name, whole, carrier, "", _local(project)).text
-    file = own_folder(project.root) / "flows" / f"{module_name(name)}.py"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
-    return FlowInfo(name, str(file), 1, tuple(whole.steps), tuple(carrier.parameter_names()))
+    made = write_flow(name, whole, carrier, "", _local(project))
+    content = made.text.encode()
+    own_folder(project.root)
+    latest = drafts_folder(project.root) / f"{module_name(name)}.py"
+    ran = file_to_run(latest, content)
+    ran.parent.mkdir(parents=True, exist_ok=True)
+    if not (only_changed and latest.is_file() and latest.read_bytes() == content):
+        latest.write_bytes(content)
+    if not ran.is_file():
+        ran.write_bytes(content)
+    return Draft(FlowInfo(name, str(ran), 1, tuple(whole.steps), tuple(carrier.parameter_names())), made.notes)
 
 
 def _doc(name: str, shape: Shape) -> str:

@@ -70,7 +70,7 @@ def pins_have_changed(runs: Runs, run: RunInfo, step: str) -> bool:
     if not before:
         return False
     try:
-        today = pins(flowfile.load(runs.project.flow(run.flow)))
+        today = pins(flowfile.load(runs.flow_file(run)))
     except KitError:
         return False
     return before != {(pin.name, pin.wanted) for pin in today if pin.step == step}

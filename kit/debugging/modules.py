@@ -46,7 +46,7 @@ def recorded_code(pathspec: str) -> Iterator[None]:
     here = session()
     target = here.resolve(pathspec)
     task = pick_task(here.runs, target)[0].pathspec
-    flow_file = Path(here.project.flow(target.run.flow).file)
+    flow_file = Path(here.runs.flow_file(target.run).file)
     then, why = source_then(here.runs, target.run, task, flow_file)
     if then is None:
         raise NotFoundError(f"The code of {task} is not to be had. {why}", "Import today's modules.")

@@ -18,8 +18,9 @@ from typing import Any
 
 from kit.blobs import pickles
 from kit.debugging.source import NOT_THE_USERS, Source
+from kit.drafts import RAN, drafts_folder
 from kit.errors import ArtifactError
-from kit.model import Pathspec, RunInfo
+from kit.model import FlowInfo, Pathspec, RunInfo
 from kit.project import Project
 from kit.runs import Runs
 
@@ -35,19 +36,15 @@ NOTHING = (
 MAX_SOURCE = 2_000_000  # bytes of a file that is read as source
 
 
-def source_now(project: Project, flow: str) -> Source:
-    """Give a flow's source as it is today.
-
-    Raises:
-        FlowFileError, NotFoundError: No file of the project defines it.
-    """
-    file = Path(project.flow(flow).file)
+def source_now(project: Project, flow: FlowInfo) -> Source:
+    """Give a flow's source as it is today."""
+    file = Path(flow.file)
     homes = dict.fromkeys((file.parent, project.flows_folder, project.root, project.root / "src"))
 
     def read(path: str) -> str | None:
         return next((text for home in homes if (text := _text(home / path)) is not None), None)
 
-    return Source(flow, file.name, read, "today's files")
+    return Source(flow.name, file.name, read, "today's files")
 
 
 def source_then(runs: Runs, run: RunInfo, task: Pathspec, file: Path) -> tuple[Source | None, str]:
@@ -64,6 +61,9 @@ def source_then(runs: Runs, run: RunInfo, task: Pathspec, file: Path) -> tuple[S
     """
     recorded = runs.metadata(task, run.store)
     script = recorded.get("script-name") or file.name
+    drafted = drafts_folder(runs.project.root) / RAN / script
+    if drafted.is_file():
+        return _of_draft(runs.project, run.flow, drafted, file), ""
     packed = _package(runs, run, recorded)
     why = ""
     if packed:
@@ -79,6 +79,17 @@ def source_then(runs: Runs, run: RunInfo, task: Pathspec, file: Path) -> tuple[S
         sha = str(commit["commit_sha"])[:10]
         return None, f"{why}The run notes the git commit {sha}, which this repository does not have."
     return None, why or NOTHING
+
+
+def _of_draft(project: Project, flow: str, drafted: Path, today: Path) -> Source:
+    """Read a notebook's flow as it was run; the modules that it imports are today's."""
+    now = source_now(project, FlowInfo(flow, str(today), 1, (), ()))
+
+    def read(path: str) -> str | None:
+        return _text(drafted) if path == drafted.name else now.read(path)
+
+    note = "The flow is as the notebook's cells were; how its modules were then is not known."
+    return Source(flow, drafted.name, read, "the notebook that ran it", note)
 
 
 def _package(runs: Runs, run: RunInfo, recorded: Mapping[str, str]) -> dict[str, Any]:

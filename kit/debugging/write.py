@@ -98,8 +98,8 @@ def write_notebook(
     path = _path(runs.project, task.pathspec, output, force)
     raised = recorded(runs, run, task)
     now = _today(runs, run, task)
-    then, why = source_then(runs, run, task.pathspec, Path(runs.project.flow(run.flow).file))
-    today = now.step(step) or _loaded_step(runs.project, run.flow, step)
+    then, why = source_then(runs, run, task.pathspec, Path(runs.flow_file(run).file))
+    today = now.step(step) or _loaded_step(runs, run, step)
     before = then.step(step) if then else None
     if then is not None and before is None:
         why = f"The step is not to be found in {then.origin}."
@@ -128,7 +128,7 @@ def write_notebook(
 
 def _today(runs: Runs, run: RunInfo, task: TaskInfo) -> Source:
     try:
-        return source_now(runs.project, run.flow)
+        return source_now(runs.project, runs.flow_file(run))
     except NotFoundError as error:
         script = runs.metadata(task.pathspec, run.store).get("script-name")
         if not script:
@@ -200,12 +200,12 @@ def _changes(then: Source, now: Source, before: Definition | None, today: Defini
     if before is not None and before.code != today.code:
         lines = _diff(before.code, today.code, f"{step}, {then.origin}", f"{step}, today")
         yield Change(f"The step {step}", lines, folded=False)
-    paths = dict.fromkeys((*then.files, *now.files))
-    for path in paths:
-        old, new = then.files.get(path, ""), now.files.get(path, "")
+    before_now = {now.file if path == then.file else path: text for path, text in then.files.items()}
+    for path in dict.fromkeys((*before_now, *now.files)):
+        old, new = before_now.get(path, ""), now.files.get(path, "")
         if not old and path in now.files:
             old = then.read(path) or ""
-        if not new and path in then.files:
+        if not new and path in before_now:
             new = now.read(path) or ""
         if old != new:
             lines = _diff(old, new, f"{path}, {then.origin}", f"{path}, today")
@@ -216,13 +216,13 @@ def _diff(old: str, new: str, old_name: str, new_name: str) -> tuple[str, ...]:
     return tuple(difflib.unified_diff(old.splitlines(), new.splitlines(), old_name, new_name, lineterm=""))
 
 
-def _loaded_step(project: Project, flow: str, step: str) -> Definition:
+def _loaded_step(runs: Runs, run: RunInfo, step: str) -> Definition:
     """Find a step that the project's source does not show, such as one of a class in an installed package."""
-    loaded = flowfile.load(project.flow(flow))
+    loaded = flowfile.load(runs.flow_file(run))
     if not hasattr(getattr(loaded.cls, step, None), "is_step"):
         raise ReplayError(
-            f"{project.relative(loaded.info.file)} no longer has the step {step}.",
-            did_you_mean(step, loaded.info.steps, f"steps of {flow}"),
+            f"{runs.project.relative(loaded.info.file)} no longer has the step {step}.",
+            did_you_mean(step, loaded.info.steps, f"steps of {run.flow}"),
         )
     written = loaded.function(step).__code__
     text = "".join(linecache.getlines(written.co_filename))

@@ -17,7 +17,7 @@ from typing import Any
 from kit import flowfile, internals
 from kit.errors import FlowFileError, ReplayError, did_you_mean
 from kit.flowfile import LoadedFlow
-from kit.model import Pathspec, StepResult, TaskInfo
+from kit.model import Pathspec, RunInfo, StepResult, TaskInfo
 from kit.pins import pins
 from kit.replay.cards import CardSource, collected, no_card_process
 from kit.replay.frames import calling_user_code
@@ -49,12 +49,12 @@ class Replay:
     output: Any
 
 
-def load(runs: Runs, flow: str, step: str, *, only_read: bool = False) -> LoadedFlow:
+def load(runs: Runs, run: RunInfo, step: str, *, only_read: bool = False) -> LoadedFlow:
     """Load the flow afresh, and make sure that it still has a step.
 
     Args:
         runs: The project's runs.
-        flow: The flow's name.
+        run: The run whose flow it is.
         step: The step's name.
         only_read: Whether it is run elsewhere, so that this process may lack what the file imports.
 
@@ -62,12 +62,14 @@ def load(runs: Runs, flow: str, step: str, *, only_read: bool = False) -> Loaded
         FlowFileError: The file does not load.
         ReplayError: It does not have the step.
     """
-    info = runs.project.flow(flow)
+    info = runs.flow_file(run)
     try:
         loaded = flowfile.read(info) if only_read else flowfile.load(info)
     except FlowFileError as error:
         if isinstance(error.__cause__, ModuleNotFoundError) and pins(flowfile.read(info)):
-            hint = f"Install what it pins: %mf_install_deps --flow {flow}. Or replay a step where it is: --isolated."
+            hint = (
+                f"Install what it pins: %mf_install_deps --flow {run.flow}. Or replay a step where it is: --isolated."
+            )
             raise FlowFileError(error.message, hint, error.details) from error.__cause__
         raise
     if not hasattr(getattr(loaded.cls, step, None), "is_step"):

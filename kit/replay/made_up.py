@@ -46,13 +46,13 @@ def run_made_up(runs: Runs, flow: str, step: str, request: Request) -> Replay:
     blobs = Blobs(runs.datastore(flow, store).ca_store, keep=False)
     settings = Settings(request.overrides, request.attempt, request.flow_options, request.body)
     with preserved():
-        loaded = load(runs, flow, step, only_read=request.isolated)
+        loaded = load(runs, run, step, only_read=request.isolated)
         with flowfile.as_script(loaded.module):
             os.chdir(runs.project.root)
             job = _job(run, loaded, step, request, blobs)
         if not request.isolated:
-            return replay(runs, job, load(runs, flow, step), settings, blobs)
-        loaded = load(runs, flow, step, only_read=True)
+            return replay(runs, job, load(runs, run, step), settings, blobs)
+        loaded = load(runs, run, step, only_read=True)
     from kit.replay.isolated import replay_isolated  # no other replay needs environments
 
     return replay_isolated(runs, job, loaded, settings, blobs, ())

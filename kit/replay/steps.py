@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice, permutations
+from pathlib import Path
 from typing import Any
 
+from kit.drafts import drafts_folder
 from kit.errors import FlowFileError, KitError, NotFoundError, ReplayError
 from kit.flowfile import LoadedFlow
 from kit.lineage import Place
@@ -93,7 +95,7 @@ def run_step(runs: Runs, target: Target, request: Request) -> Replay:
     def go_on(job: Job) -> Replay:
         __tracebackhide__ = True
         with preserved():
-            loaded = load(runs, job.run.flow, job.step, only_read=request.isolated)
+            loaded = load(runs, job.run, job.step, only_read=request.isolated)
             if not request.isolated:
                 return replay(runs, job, loaded, later, blobs)
         return _isolated(runs, job, loaded, later, blobs, (), request.to)
@@ -118,7 +120,7 @@ def _isolated(
     if to is None or job.step in stepenvs.asked(loaded, config_values(loaded, job, settings.overrides)):
         return replay_isolated(runs, job, loaded, settings, blobs, notes)
     with preserved():
-        return replay(runs, job, load(runs, job.run.flow, job.step), settings, blobs, notes)
+        return replay(runs, job, load(runs, job.run, job.step), settings, blobs, notes)
 
 
 def chosen(runs: Runs, target: Target, request: Request) -> tuple[Job, LoadedFlow, Settings, Blobs, list[str]]:
@@ -130,14 +132,23 @@ def chosen(runs: Runs, target: Target, request: Request) -> tuple[Job, LoadedFlo
     Raises:
         ReplayError: The step cannot be replayed.
     """
-    loaded = load(runs, target.run.flow, _step(target), only_read=request.isolated)
+    loaded = load(runs, target.run, _step(target), only_read=request.isolated)
     graph = loaded.cls._graph
     job, said = _job(runs, target, request, graph)
     steps = between(graph, job.step, request.to) if request.to else [job.step]
-    notes = [*filter(None, (target.note, said)), *_pin_notes(loaded, job, steps, request)]
+    notes = [*filter(None, (target.note, said, _which_file(runs, loaded))), *_pin_notes(loaded, job, steps, request)]
     blobs = Blobs(runs.datastore(job.run.flow, job.run.store).ca_store, keep=request.to is not None)
     settings = Settings(request.overrides, request.attempt, request.flow_options, request.body)
     return job, loaded, settings, blobs, notes
+
+
+def _which_file(runs: Runs, loaded: LoadedFlow) -> str:
+    """Say so where a run of a notebook's cells is replayed with these, though the project has a file of the flow."""
+    own = runs.project.scan().flows.get(loaded.info.name)
+    if own is None or drafts_folder(runs.project.root) not in Path(loaded.info.file).parents:
+        return ""
+    file = runs.project.relative(own.file)
+    return f"It is a run of the notebook's cells, and replayed with these: {file} is older."
 
 
 def _step(target: Target) -> str:
@@ -255,7 +266,7 @@ def _in_recorded_order(
         said = f"Metaflow gives a join its branches in no fixed order. The recorded run had {names}."
         try:
             with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), preserved():
-                fresh = load(runs, job.run.flow, job.step)
+                fresh = load(runs, job.run, job.step)
                 other = replay(runs, replace(job, inputs=inputs), fresh, settings, blobs, [*notes, said])
         except Exception:  # noqa: S112  # this order is not the recorded one
             continue
