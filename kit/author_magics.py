@@ -83,7 +83,12 @@ class AuthorMagics(MagicBase):
         __tracebackhide__ = True
         given = words.split(line)
         at = given.index("--run") if "--run" in given else len(given)
-        args, flow = self._parse_words(self.mf_flow, given[:at]), self.flow()
+        flow = self.flow()
+        if "--name" in given[at:] and "name" not in flow.carrier().parameter_names():  # its place is before --run
+            moved = given[at:].index("--name") + at
+            given = [*given[moved : moved + 2], *given[:moved], *given[moved + 2 :]]
+            at = given.index("--run")
+        args = self._parse_words(self.mf_flow, given[:at])
         if args.clear:
             flow.clear()
         if args.name:

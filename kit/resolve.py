@@ -13,6 +13,8 @@ from kit.scope import MINE, Scope
 
 __all__ = ["Target", "choose", "of_values", "pick_task", "resolve"]
 
+MAX_HAVING = 3  # flows that have a step of a name, in a hint
+
 
 @dataclass(frozen=True)
 class Target:
@@ -205,6 +207,12 @@ def _steps(runs: Runs, run: RunInfo) -> list[str]:
 def _unknown_flow(runs: Runs, name: str, known: list[str]) -> Target:
     if name in runs.project.scan().lost:
         runs.project.flow(name)  # raises: its file does not parse
+    having = [flow for flow, info in runs.project.scan().flows.items() if name in info.steps]
+    if having:
+        raise NotFoundError(
+            f"{name} alone is a step of the run that was named last, and none was named yet.",
+            f"Name its flow too: {', '.join(f'{flow}/{name}' for flow in having[:MAX_HAVING])}.",
+        )
     raise NotFoundError(
         f"There is no flow {name} in {runs.project.root}.", did_you_mean(name, known, "flows of this project")
     )

@@ -20,7 +20,7 @@ from kit.pins import pins, unmet
 from kit.project import CARD_VARIABLE, Project, path_of_interpreter, store_environment, user_environment
 from kit.runs import Runs
 from kit.runwords import FlowOptions, passed_words
-from kit.testmode import parameter_word, test_mode
+from kit.testmode import TestMode, parameter_word, test_mode
 
 __all__ = ["RunCommand", "RunRequest", "run_command"]
 
@@ -111,7 +111,12 @@ def run_command(runs: Runs, flow: str | FlowInfo, request: RunRequest) -> RunCom
         command += ["run", *tags, *(mode.arguments if mode else ()), *passed.after]
     environ = {**os.environ, **user_environment(), **path_of_interpreter(), **_modules_path(project, loaded)}
     _give_store(environ, project)
-    return RunCommand(loaded, tuple(command), environ, (*request.notes, *_others(project, info), *notes))
+    said = [*request.notes, *_others(project, info), *notes]
+    if mode == TestMode():
+        said.append(
+            f"{info.name} has no test mode: it ran in full. kit check --explain test-mode says how to make one."
+        )
+    return RunCommand(loaded, tuple(command), environ, tuple(said))
 
 
 @contextmanager

@@ -125,6 +125,7 @@ def test_table_says_the_same_as_text_and_as_html() -> None:
 @pytest.mark.parametrize(
     ("pathspec", "message", "hint"),
     [
+        ("join", "join alone is a step of the run that was named last", "Name its flow too: "),
         ("LinearFlo", "There is no flow LinearFlo", "Did you mean LinearFlow?"),
         ("LinearFlow/midle", "has no step midle", "Did you mean middle?"),
         ("LinearFlow/12", "LinearFlow has no run 12.", "The runs of LinearFlow are:"),

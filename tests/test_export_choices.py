@@ -202,7 +202,7 @@ def test_a_module_that_only_the_notebook_finds_is_refused(root: Path, export: Ca
 def test_what_to_look_after_is_said(export: Callable[..., Result]) -> None:
     long = "\n".join(f"self.x{number} = {number}" for number in range(26))
     said = export("P = 'a.txt'", f"{START}self.x = open(P)", f"%%mf_step more\n{long}").output
-    assert "a.txt is read from the folder in which a run is started; here it lies in notebooks." in said
+    assert "from there it is notebooks/a.txt." in said
     assert "more has 26 statements: move its work into functions" in said
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from kit import flowfile, internals
 from kit.authoring.decorated import decorator_text
+from kit.authoring.placing import say_where_files_are
 from kit.authoring.shape import Shape, shape_of
 from kit.authoring.stepcell import START, StepCell
 from kit.authoring.task import CellTask, kept_of
@@ -101,6 +102,7 @@ class Bench:
                     done = replay(self.runs, job, self._load(part), Settings(body=body), self.blobs)
                 ran.append(kept_of(done, kept, number))
             except Exception as error:
+                say_where_files_are(error, self.runs.project.root)
                 if len(places) > 1 and hasattr(error, "add_note"):
                     rest = f'; flow.tasks("{step.name}") has those before it (flow = %mf_flow)' if ran else ""
                     error.add_note(f"in task {number + 1} of {len(places)} of {step.name}{rest}")

@@ -6,6 +6,7 @@ import ast
 import difflib
 import hashlib
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -69,6 +70,23 @@ def refuse_far_modules(target: Path, text: str, folder: Path) -> None:
         )
 
 
+def say_where_files_are(error: Exception, root: Path) -> None:
+    """Tell an error of a file that is there for the notebook, but not for a step: that one runs where runs start.
+
+    Args:
+        error: What the step raised.
+        root: The project's root.
+    """
+    if not isinstance(error, FileNotFoundError) or not hasattr(error, "add_note"):
+        return
+    name = error.filename
+    if isinstance(name, str) and not os.path.isabs(name) and os.path.exists(name) and not (root / name).exists():
+        from_root = os.path.relpath(name, root)
+        error.add_note(
+            f"A step runs in {root}, as in a run, and not in the notebook's folder: from there it is {from_root}"
+        )
+
+
 def far_files(text: str, folder: Path, root: Path) -> list[str]:
     """Say which files a flow names that only the notebook's folder has: a run starts elsewhere.
 
@@ -86,7 +104,8 @@ def far_files(text: str, folder: Path, root: Path) -> list[str]:
         path = Path(name)
         worth = not path.is_absolute() and ("/" in name or path.suffix) and name.strip("./ ")
         if worth and (folder / path).exists() and not (root / path).exists():
-            found.append(f"{name} is read from the folder in which a run is started; here it lies in {folder.name}.")
+            there = os.path.relpath(folder / path, root)
+            found.append(f"{name} is there for the notebook, but a run starts in {root}: from there it is {there}.")
     return found
 
 

@@ -61,7 +61,8 @@ def default(parameter: Any) -> Any:
         raise _missing(parameter) from None
     except OSError as error:
         raise ReplayError(
-            f"{parameter.name} is a file that cannot be read: {error}.", f"Give it a value: --set {parameter.name}=..."
+            f"{parameter.name} is a file that cannot be read: {_unreadable(error)}.",
+            f"Give it a value: --set {parameter.name}=...",
         ) from error
     return value.split(parameter.separator) if value and parameter.separator else value
 
@@ -111,6 +112,13 @@ def _file(parameter: Any) -> Included | None:
     kind = parameter.kwargs["type"]
     content = Path(path).expanduser().read_bytes()
     return Included(content.decode(kind._encoding) if kind._is_text else content)
+
+
+def _unreadable(error: OSError) -> str:
+    """Say why a file cannot be read, and where it was looked for."""
+    name = str(error.filename)
+    where = "" if error.filename is None or Path(name).is_absolute() else f" in {Path.cwd()}, where a run starts"
+    return f"{error.strerror or error}: {name}{where}"
 
 
 def _missing(parameter: Any) -> ReplayError:

@@ -73,6 +73,7 @@ def test_a_run_of_cells_stays_what_it_was_when_they_change_under_it(kernel: Kern
     while not (root / "begun").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     kernel.check(SECOND.format(said="after"))
-    kernel.check("%mf_flow --run")
+    assert "LongFlow" in kernel.check("%mf_flow --run --name LongFlow --test").displays[0]["text/plain"]
+    assert "LongFlow has no test mode" in kernel.check("_").displays[0]["text/plain"]
     assert kernel.check("run.wait()['second']['said']").text == "'before'"
     assert kernel.check("%mf_artifacts LongFlow/second said\nsaid").text == "'after'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,6 +117,14 @@ def test_a_config_and_a_file_are_parameters_too(kernel: Kernel) -> None:
     assert kernel.check("self.x").text == "('hello', 5, 5)"
     assert "'hello'" in kernel.check("%mf_flow").text
     kernel.check("del words, settings, most")
+    kernel.check("Path('beside.txt').touch()\nbeside = IncludeFile('beside', default='beside.txt')")
+    refused = kernel.run("%%mf_step start\nself.x = 1")
+    assert "No such file or directory: beside.txt in" in refused.traceback
+    assert "where a run starts" in refused.traceback
+    kernel.check("del beside")
+    if sys.version_info >= (3, 11):  # which has notes of exceptions
+        failed = kernel.run("%%mf_step start\nopen('beside.txt')")
+        assert "from there it is notebooks/beside.txt" in failed.traceback
 
 
 def test_parameters_that_cannot_be_are_said_and_the_flow_is_still_shown(kernel: Kernel) -> None:
