@@ -116,7 +116,7 @@ def test(
     values = tuple((name, _value(text)) for name, text in parameters)
     with measured(project, cov) as coverage, ExitStack() as stack:
         place = None if on or update else stack.enter_context(opened(coverage.environ, keep))
-        from kit.regression.light import import_schemas  # while the fork server imports what kernels need
+        from kit.light import import_schemas  # while the fork server imports what kernels need
 
         import_schemas()
         from rich.console import Console

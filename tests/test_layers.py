@@ -20,6 +20,7 @@ LAYERS = (
         "interpreters",
         "kernels",
         "late",
+        "light",
         "records",
         "requirements",
         "sweep",
@@ -52,6 +53,7 @@ LATE = {
     ("model", "views"),  # a result that is shown draws itself
 }
 
+GRAMMAR = {"rfc3987_syntax"}  # which nbformat imports for nothing, and JupyterLab installs
 IPYTHON_ROOMS = {"author_magics", "magic_base", "notebook_cells"}
 IPYTHON_ROOMS |= {"magics", "complete", "live", "reload", "extension"}
 
@@ -136,6 +138,8 @@ def test_every_module_says_what_it_is_for(path):
         ("import kit", {"metaflow", "IPython", "jinja2", "matplotlib", "numpy", "pandas", "papermill", "rich"}),
         ("import kit, kit.deps", {"metaflow", "IPython", "jinja2", "packaging", "uv"}),
         ("import kit.internals, kit.runs, kit.flowfile, kit.pins", {"metaflow", "IPython", "jinja2"}),
+        ("import kit.debugging.write", {"IPython", "jsonschema", "nbformat"}),  # seconds, beside JupyterLab
+        ("from click.testing import CliRunner as C; from kit.cli import main; C().invoke(main, ['check'])", GRAMMAR),
         ("import kit.magics", {"metaflow", "jinja2", "matplotlib", "numpy", "pandas", "papermill"}),
         ("import kit.extension", {"metaflow", "jinja2", "matplotlib", "numpy", "pandas", "papermill"}),
         ("import kit.checks.report", {"metaflow", "IPython", "jinja2", "nbformat", "jsonschema", "papermill", "rich"}),

@@ -155,10 +155,13 @@ def refuse_body(step: StepCell, steps: Mapping[str, StepCell]) -> None:
         )
     for name in sorted(assigned(step.body)):
         if name in steps or name in RESERVED:
-            what = "is a step of this flow" if name in steps else "is a name of Metaflow's own"
+            is_step = name in steps
+            what = "is a step of this flow" if is_step else "is a name of Metaflow's own"
             raise ArgumentError(
                 f"{step.name} assigns self.{name}, and {name} {what}.",
-                "A step and an artifact cannot have the same name: rename one of the two.",
+                "A step and an artifact cannot have the same name: rename one of the two."
+                if is_step
+                else f"Give the artifact another name, such as {name}_.",
             )
     for other in steps.values():
         if other.name != step.name and step.name in assigned(other.body):

@@ -34,6 +34,9 @@ def check(
     [tool.kit.check] in pyproject.toml leaves out a rule.
     Exit status: 0, 1 where something was found, 2 when it could not start.
     """
+    from kit.light import import_schemas
+
+    import_schemas()
     from kit.checks import report, rules
     from kit.checks.elsewhere import hint_of_flows
     from kit.checks.run import check as run_check

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-
 from kit.debugging.model import Change, Sheet
 from kit.debugging.names import Earlier
+from kit.debugging.nodes import new_code_cell, new_markdown_cell, new_notebook
 from kit.debugging.split import BodyCell
 from kit.views.page import GLYPHS
 

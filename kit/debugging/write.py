@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
-
 from kit import flowfile
 from kit.debugging.choice import choose_task
 from kit.debugging.failure import Recorded, recorded
 from kit.debugging.kernel import FITTING, KernelChoice, choose_kernel, pins_have_changed
 from kit.debugging.model import Change, Sheet, StepBody
 from kit.debugging.names import Earlier, earlier
+from kit.debugging.nodes import written
 from kit.debugging.notebook import notebook
 from kit.debugging.recorded import source_now, source_then
 from kit.debugging.source import Definition, Source
@@ -291,7 +290,7 @@ def _is_inside(path: Path, root: Path) -> bool:
 def _write(path: Path, sheet: Sheet) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(nbformat.writes(notebook(sheet)) + "\n", encoding="utf-8")
+        path.write_text(written(notebook(sheet)), encoding="utf-8")
     except OSError as error:
         raise NotebookError(
             f"{path} cannot be written: {error.strerror}.", "Name another one with --output."

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from kit import internals
+from kit.light import import_schemas
 from kit.model import Verdict
 from kit.project import Project, datastore_environment, find_project
 from kit.regression.carried import ROOT_VARIABLE, project_root
@@ -28,7 +29,6 @@ from kit.regression.execute import Job, execute
 from kit.regression.flows import Ran, plan_flows, run_flows
 from kit.regression.html_report import html_report
 from kit.regression.judge import judge
-from kit.regression.light import import_schemas
 from kit.regression.places import fork_servers, inside, kernel_environment, warm_up
 from kit.regression.settings import comparison_rules
 from kit.regression.suite import Options, Outcome, limits_of, read_tested, values_for, why_not_run
