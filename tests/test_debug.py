@@ -52,7 +52,7 @@ FLOW = '''
             pass
 
 
-    LABEL = "then"
+    LABEL = "then" if Parameter else ""
     if __name__ == "__main__":
         ShakyFlow()
 '''
@@ -140,7 +140,8 @@ def test_what_a_step_used_of_its_flow_file_then_comes_before_its_body(shaky):
     assert debug("ShakyFlow", "--output", "notebooks/x.ipynb").exit_code == 0
     _, text, cells = read(shaky / "notebooks" / "x.ipynb")
     sources = [cell.source for cell in cells]
-    assert {'LABEL = "then"', "# what this task works on\nself.item = self.input"} <= set(sources)
+    label = 'from metaflow import FlowSpec, Parameter, step\nLABEL = "then" if Parameter else ""'  # with what it used
+    assert {label, "# what this task works on\nself.item = self.input"} <= set(sources)
     assert "The step work" in text
     assert "+        self.part = self.input" in text
     assert "common.py" not in text.partition("## Its code")[2].partition("## work")[0]  # it has not changed

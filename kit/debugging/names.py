@@ -57,13 +57,18 @@ def earlier(before: Definition, today: Definition, then: Source, now: Source) ->
     there = {ast.dump(one.node) for one in _globals(today.text, then.flow)}
     needed = _needed(used, _globals(before.text, then.flow))
     moved = [one for one in needed if one.is_import and _has_changed(one.node, before.path, then, now)]
-    unbound = used - _used(today.function)  # `--bind` gives what today's body uses
-    changed = [one for one in needed if ast.dump(one.node) not in there or one.defines & unbound or one in moved]
-    while more := [one for one in needed if one not in changed and any(one.uses & each.defines for each in changed)]:
+    bound = _used(today.function)  # `--bind` gives what today's body uses
+    changed = [one for one in needed if ast.dump(one.node) not in there or one.defines & (used - bound) or one in moved]
+    while more := [one for one in needed if one not in changed and _goes_with(one, changed, bound)]:
         changed += more
     imports = tuple(ast.unparse(one.node) for one in needed if one in moved)
     statements = "\n".join(one.source for one in needed if one in changed and one not in moved)
     return Earlier(imports, statements, tuple(_put_back(each, before.text) for each in methods))
+
+
+def _goes_with(one: _Global, changed: list[_Global], bound: frozenset[str]) -> bool:
+    """Whether a statement is to be had beside some others: it uses what they define, or they what it does."""
+    return any(one.uses & each.defines or one.defines & (each.uses - bound) for each in changed)
 
 
 def _changed_methods(before: Definition, today: Definition) -> list[ast.FunctionDef]:
