@@ -18,6 +18,7 @@ from kit.project import Project, own_folder
 
 __all__ = ["far_files", "long_steps", "refuse_far_modules", "refuse_others", "refuse_shadow", "remember"]
 
+STEP = re.compile(r"(?m)^    @step\n    def (\w+)")  # as kit writes them
 RECORD = "exports.json"  # what kit wrote last, by path: a file that is still so may be written again
 DIFF_LINES = 40
 STEP_STATEMENTS = 25  # as `kit check` has it
@@ -138,7 +139,7 @@ def refuse_others(project: Project, name: str, target: Path, text: str) -> None:
         text: Its new text.
 
     Raises:
-        ArgumentError: The file is another one's, or another file defines the flow.
+        ArgumentError: The file is another one's or would lose steps, or another file defines the flow.
     """
     shown = project.relative(target)
     there = target.read_text(encoding="utf-8", errors="replace") if target.is_file() else ""
@@ -150,6 +151,12 @@ def refuse_others(project: Project, name: str, target: Path, text: str) -> None:
         rest = [f"... and {more} more lines"] if more > 0 else []
         raise ArgumentError(
             f"{shown} {why}.", "Name another file, or say --force.", "\n".join([*difference[:DIFF_LINES], *rest])
+        )
+    lost = [step for step in STEP.findall(there) if step not in STEP.findall(text)] if there != text else []
+    if len(lost) > 1:  # one may have been renamed; several are another notebook's, or of cells that were not run
+        raise ArgumentError(
+            f"{shown} has the steps {', '.join(lost)}, and this flow has not.",
+            "Run their cells first, name another file, or say --force.",
         )
     known = project.scan().flows.get(name)
     if known is not None and Path(known.file).resolve() != target.resolve():

@@ -77,3 +77,20 @@ def test_a_run_of_cells_stays_what_it_was_when_they_change_under_it(kernel: Kern
     assert "LongFlow has no test mode" in kernel.check("_").displays[0]["text/plain"]
     assert kernel.check("run.wait()['second']['said']").text == "'before'"
     assert kernel.check("%mf_artifacts LongFlow/second said\nsaid").text == "'after'"
+
+
+def test_an_export_does_not_take_away_the_steps_that_another_notebook_wrote(kernel: Kernel, root: Path) -> None:
+    kernel.check("%mf_flow --clear")
+    for name in ("start", "load", "fit"):
+        kernel.check(f"%%mf_step {name}\nself.x = 1")
+    kernel.check("%mf_flow --name SharedFlow --export flows/shared.py")
+    kernel.check("%mf_flow --drop fit")
+    kernel.check("%mf_flow --export flows/shared.py")
+    kernel.check("%%mf_step fit\nself.x = 2")
+    kernel.check("%mf_flow --export flows/shared.py")
+    kernel.check("%mf_flow --clear")
+    kernel.check("%%mf_step start\nself.x = 1")
+    refused = kernel.run("%mf_flow --name SharedFlow --export flows/shared.py")
+    assert "flows/shared.py has the steps load, fit, and this flow has not." in refused.traceback
+    assert "def load" in (root / "flows" / "shared.py").read_text()
+    kernel.check("%mf_flow --export flows/shared.py --force")
