@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tokenize
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from kit import internals
@@ -86,4 +87,6 @@ class Bindings:
         if name not in self._namespace:
             return True
         there = self._namespace[name]
+        if isinstance(there, ModuleType) and isinstance(value, ModuleType) and there.__name__ == value.__name__:
+            return True  # as it was when the task ran, or as it is again
         return there is value or there is internals.current or there is self._bound.get(name)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -20,9 +21,10 @@ from kit.requirements import Requirement, read_spec
 from kit.views import Displayed
 from kit.views.page import Cell, Page
 
-__all__ = ["Registered", "register", "unregister"]
+__all__ = ["Registered", "kernel_name", "register", "unregister"]
 
 DISTRIBUTION = "kit-for-metaflow"
+MAX_NAMED = 2  # packages in a title
 LEAST = (3, 10)  # the Python that kit itself needs
 
 
@@ -74,19 +76,30 @@ def register(
     own = [one for one in _kits_own() if _canonical(one.name or "") not in names]
     spec = EnvironmentSpec(python, tuple(sorted(one.argument for one in [*asked, *own])))
     environment = envs.build(spec, label or "the kernel", say=say)
-    name = re.sub(r"[^a-z0-9._-]+", "-", f"kit-{label or environment.key}".lower())
-    title = f"{label or 'kit ' + environment.key} (Python {environment.python})"
     content: dict[str, Any] = {
         "argv": [environment.interpreter, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-        "display_name": title,
         "language": "python",
         "metadata": {"debugger": True},
         "env": {"PYTHONPATH": str(envs.linked_packages(environment, ("kit", "metaflow_extensions")))},
     }
+    name = kernel_name(label, content)
+    title = f"{label or 'kit ' + environment.key} ({_said(wanted, found)}Python {environment.python})"
+    content["display_name"] = title
     with tempfile.TemporaryDirectory(prefix="kit-kernel-") as folder:
         Path(folder, "kernel.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
         place = KernelSpecManager().install_kernel_spec(folder, name, user=True)
     return Registered(name, title, environment.python, environment.packages, Path(place))
+
+
+def kernel_name(label: str, content: Mapping[str, Any]) -> str:
+    """Name a kernel so that another one of its label never takes its place: notebooks name the kernel that they want.
+
+    Args:
+        label: What it is for.
+        content: What Jupyter starts, with its variables: other pins, or another kit, are another kernel.
+    """
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+    return re.sub(r"[^a-z0-9._-]+", "-", f"kit-{label or 'kernel'}-{digest}".lower())
 
 
 def unregister(environment: Environment) -> tuple[str, ...]:
@@ -101,6 +114,14 @@ def unregister(environment: Environment) -> tuple[str, ...]:
             manager.remove_kernel_spec(name)
             names.append(name)
     return tuple(names)
+
+
+def _said(wanted: Sequence[Requirement], found: Sequence[Pin]) -> str:
+    """Name the packages that tell a kernel from others of its label: JupyterLab shows titles alone."""
+    names = [f"{pin.name} {pin.wanted}".strip() for pin in found if pin.name != "python"]
+    names = list(dict.fromkeys([*names, *(one.argument for one in wanted)]))
+    more = [f"{len(names) - MAX_NAMED} more"] if len(names) > MAX_NAMED else []
+    return "".join(f"{each}, " for each in [*names[:MAX_NAMED], *more])
 
 
 def _refuse_old(python: str | None, label: str) -> None:

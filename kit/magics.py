@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -108,6 +109,7 @@ class KitMagics(AuthorMagics):
     )
     @argument("--unpinned", action="store_true", help="run with other packages than the step pins, where it does")
     @argument("--isolated", action="store_true", help="in the step's own pinned environment, as another process")
+    @argument("--recorded", action="store_true", help="with the code as it was when the task ran, where that is known")
     @argument("--push", action="store_true", help="put the artifacts that the step set into the notebook")
     @argument("--successful", action="store_true", help="the latest run that succeeded, where no run is named")
     @argument(
@@ -130,16 +132,25 @@ class KitMagics(AuthorMagics):
         args = self._parse(self.mf_run_step, line)
         request = self._request(args, None if cell is None else cells.cell_body(self.shell, line, cell))
         self.redraft(args.pathspec)
-        if args.inputs or args.bind:
-            self.session.require_sound()
-            target = self.session.resolve(args.pathspec, args.successful)
-            return self._bind(replay.step_inputs(self.session.runs, target, request), new_cell=args.inputs)
-        with live(self.shell):
-            done = self.session.run_step(args.pathspec, request, args.successful)
+        with self._code(args):
+            if args.inputs or args.bind:
+                self.session.require_sound()
+                target = self.session.resolve(args.pathspec, args.successful)
+                return self._bind(replay.step_inputs(self.session.runs, target, request), new_cell=args.inputs)
+            with live(self.shell):
+                done = self.session.run_step(args.pathspec, request, args.successful)
         self.user_ns["self"] = done.flow
         if args.push:
             self.user_ns.update({name: done.result.artifacts[name] for name in done.assigned})
         return done.result
+
+    def _code(self, args: argparse.Namespace) -> AbstractContextManager[None]:
+        """Give the code that a replay is of: today's, or what was recorded."""
+        if not args.recorded:
+            return nullcontext()
+        from kit.debugging.modules import recorded_code
+
+        return recorded_code(args.pathspec, self.session)
 
     def _request(self, args: argparse.Namespace, body: Body | None) -> Request:
         from kit import replay
@@ -275,7 +286,9 @@ class KitMagics(AuthorMagics):
         args = self._parse(self.mf_debug, line)
         from kit.debugging import kernel, write
 
-        pathspec = args.pathspec or (str(self.session.current) if self.session.current else "")
+        pathspec = args.pathspec or str(self.session.current or "")
+        if not pathspec:
+            raise ArgumentError("%mf_debug needs a task that failed.", "Name its flow, as in %mf_debug TrainFlow.")
         self.redraft(args.pathspec)
         choice = kernel.KernelChoice(args.kernel, args.isolated or None)
         output, current = Path(args.output) if args.output else None, self.session.current

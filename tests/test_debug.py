@@ -14,6 +14,7 @@ from support import run_flow, write_files
 
 from kit.cli import main
 from kit.debugging.split import split
+from kit.kernelspecs import kernel_name
 from kit.tracebacks import is_metaflows
 
 PACKED = "METAFLOW_FEAT_ALWAYS_UPLOAD_CODE_PACKAGE"
@@ -134,17 +135,32 @@ def test_the_notebook_of_a_failed_task_raises_what_the_task_raised_and_passes_on
 
 
 @pytest.mark.flow
-def test_what_a_step_used_of_its_flow_file_then_comes_before_its_body(shaky):
+@pytest.mark.kernel
+def test_a_step_of_which_the_flow_file_has_nothing_left_is_debugged_as_it_was(shaky, start_kernel):
     source = (shaky / "flows" / "shaky.py").read_text()
-    (shaky / "flows" / "shaky.py").write_text(source.replace('"then"', '"now"').replace("self.item", "self.part"))
+    renamed = source.replace("def work", "def crunch").replace("self.work", "self.crunch")
+    (shaky / "flows" / "shaky.py").write_text(renamed.replace('"then"', '"now"'))
     assert debug("ShakyFlow", "--output", "notebooks/x.ipynb").exit_code == 0
     _, text, cells = read(shaky / "notebooks" / "x.ipynb")
-    sources = [cell.source for cell in cells]
-    label = 'from metaflow import FlowSpec, Parameter, step\nLABEL = "then" if Parameter else ""'  # with what it used
-    assert {label, "# what this task works on\nself.item = self.input"} <= set(sources)
-    assert "The step work" in text
-    assert "+        self.part = self.input" in text
+    assert "flows/shaky.py no longer has the step work" in text
+    assert "+    def crunch(self):" in text
     assert "common.py" not in text.partition("## Its code")[2].partition("## work")[0]  # it has not changed
+
+    shutil.rmtree(shaky / "flows")
+    (shaky / "flows").mkdir()
+    assert debug("ShakyFlow", "--output", "notebooks/x.ipynb", "--force").exit_code == 0
+    _, text, cells = read(shaky / "notebooks" / "x.ipynb")
+    assert "No flow file of this project defines ShakyFlow any more" in text
+    assert "Gone since: shaky.py, common.py" in text
+    kernel = start_kernel(shaky / "notebooks")
+    raised = [(cell.source, kernel.run(cell.source).error) for cell in cells]
+    wrong = "ZeroDivisionError: division by zero"
+    assert [each for each in raised if each[1]] == [
+        (failed(cells)[0], wrong),
+        ("%mf_run_step {failed_task} --recorded", wrong),
+    ]
+    assert kernel.check("LABEL, self.top").text == "('then', 10)"
+    assert kernel.check("%mf_run_step ShakyFlow/work --recorded --index 0\nself.quotient").text == "10.0"
 
 
 @pytest.mark.flow
@@ -166,6 +182,11 @@ def test_without_a_code_package_the_code_then_is_that_of_the_git_commit(make_pro
     assert "which this repository does not have" in " ".join(done.output.split())
     assert "as it was when the task ran" not in read(root / "other.ipynb")[1]
 
+    (root / "flows" / "shaky.py").unlink()
+    done = debug("ShakyFlow", "--output", "third.ipynb")
+    assert done.exit_code == 2
+    assert "No flow file of this project defines ShakyFlow any more" in done.output
+
 
 @pytest.mark.flow
 def test_kit_test_leaves_debug_notebooks_out_unless_they_are_named(shaky):
@@ -183,7 +204,7 @@ def test_kit_test_leaves_debug_notebooks_out_unless_they_are_named(shaky):
 
 
 @pytest.mark.flow
-def test_a_notebook_of_another_task_keeps_its_name_and_a_flow_that_is_gone_is_said(shaky):
+def test_a_notebook_of_another_task_keeps_its_name(shaky):
     for task, name in (("start", "debug_start_1"), ("work/2", "debug_work_2"), ("work/3", "debug_work_3")):
         assert f"{name}.ipynb" in debug(f"ShakyFlow/{task}").output
     other = shaky / "notebooks" / "debug_work_3.ipynb"
@@ -195,11 +216,6 @@ def test_a_notebook_of_another_task_keeps_its_name_and_a_flow_that_is_gone_is_sa
     assert f"{mine} is there already" in debug("ShakyFlow/work/3").output
     assert mine in debug("ShakyFlow/work/3", "--force").output
     assert nbformat.read(other, as_version=4).metadata.kit.debug == "OtherFlow/1/work/3"
-
-    (shaky / "flows" / "shaky.py").rename(shaky / "shaky.txt")
-    done = debug("ShakyFlow/work/3", "--force")
-    assert "No flow file of this project defines ShakyFlow any more" in done.output
-    assert "metaflow code pull ShakyFlow/" in done.output
 
 
 @pytest.mark.flow
@@ -228,6 +244,13 @@ def test_a_body_is_split_at_paragraphs_at_long_statements_and_around_what_failed
     ]
     assert [cell.failed for cell in cells] == [False, True, False, False, False, False]
     assert [cell.line for cell in cells] == [2, 3, 5, 6, 11, 14]
+
+
+def test_kernels_of_one_step_with_other_pins_have_names_of_their_own():
+    kernels = [{"argv": [f"/environments/{key}/bin/python"], "env": {}} for key in ("one", "two", "one")]
+    one, other, again = (kernel_name("TrainFlow/fit", kernel) for kernel in kernels)
+    assert one == again != other
+    assert one.startswith("kit-trainflow-fit-")
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def test_a_task_that_left_no_exception_has_failed_too_and_says_what_is_known(
 
 @pytest.mark.flow
 def test_what_catch_has_kept_is_marked_as_caught(make_project, monkeypatch):
-    flow = ONE_STEP.replace("BODY", "1 / 0").replace("import FlowSpec", "import FlowSpec, catch")
+    flow = ONE_STEP.replace("BODY", "failed_task = 1 / 0").replace("import FlowSpec", "import FlowSpec, catch")
     root = make_project(
         {
             "flows/one.py": flow.replace(
@@ -163,7 +163,8 @@ def test_what_catch_has_kept_is_marked_as_caught(make_project, monkeypatch):
     output, text, cells = debug("OneFlow/start")
     assert "start/1 did not fail" in output
     assert "`@catch` kept its exception as `err`" in text
-    assert failed(cells) == ["1 / 0"]
+    assert failed(cells) == ["failed_task = 1 / 0"]
+    assert cells[-1].source == "%mf_run_step {failed_task_}"  # a name that the step leaves alone
 
 
 @pytest.mark.parametrize(

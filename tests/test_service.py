@@ -122,8 +122,8 @@ def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         file = root / "flows" / "small.py"
         with _environ({**environ, **elsewhere}):
             run_flow(file, "--times", "3", "--tag", "daily", user="anna")
-        with _environ(environ):
-            run_flow(file)
+        with _environ({**environ, "METAFLOW_FEAT_ALWAYS_UPLOAD_CODE_PACKAGE": "1"}):
+            run_flow(file, to_its_end=True)
         yield root, environ, records
 
 
@@ -179,6 +179,18 @@ def test_a_step_of_a_run_of_the_service_is_replayed_and_registers_nothing(
     assert "words" in changed
     assert words == ["a", "bb"]
     assert not [request for request in recorded[2].requests[seen["before"] :] if not request.startswith("GET")]
+
+
+def test_a_task_of_the_service_is_debugged_with_the_code_that_the_run_has_packed(
+    recorded: tuple[Path, dict[str, str], Records],
+) -> None:
+    root, environ, _ = recorded
+    debug = "from kit.cli import main; main(['debug', 'SmallFlow/work', '--force'])"
+    assert "wrote  debug_work_" in (shown := python(root / "notebooks", debug, environ)), shown
+    (written,) = (root / "notebooks").glob("debug_work_*.ipynb")
+    text = written.read_text(encoding="utf-8")
+    assert "are today as they are in the run's code package" in text
+    assert "self.word = self.input * self.times" in text
 
 
 @pytest.mark.parametrize("recorded", ["local"], indirect=True)

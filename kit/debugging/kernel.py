@@ -59,7 +59,7 @@ def choose_kernel(runs: Runs, run: RunInfo, step: str, choice: KernelChoice, say
     except KitError as error:
         if choice.isolated:
             raise
-        note = f"The step pins {_said(missing)}. No kernel could be made with these: {error.message}"
+        note = f"The step pins {_said(missing)}. No kernel could be made with these: {error.message.rstrip('.')}."
         return Kernel(has_pins=False, notes=(note, "So the whole step is replayed in an environment of its own."))
     return Kernel(built.name, built.title, notes=(f"The kernel `{built.name}` has the packages that the step pinned.",))
 

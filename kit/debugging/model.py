@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass
 
 from kit.debugging.failure import Recorded
-from kit.debugging.names import Earlier
 from kit.debugging.split import BodyCell
 from kit.model import RunInfo, TaskInfo
 
@@ -54,8 +53,7 @@ class StepBody:
         origin: Where the source comes from.
         cells: Its statements.
         whole: What of them cannot stand in a notebook's cells, so that there is one, for `%%mf_run_step`; "" for none.
-        names: What the step calls `self` and a join's inputs, where that differs from what the notebook binds.
-        earlier: What it used of its flow file and its modules that today's would give it otherwise.
+        own_self: What the step calls `self`.
         failed: The line of the file in which the task failed; None where it is not known.
     """
 
@@ -63,8 +61,7 @@ class StepBody:
     origin: str
     cells: tuple[BodyCell, ...]
     whole: str = ""
-    names: Mapping[str, str] = field(default_factory=dict)
-    earlier: Earlier = field(default_factory=Earlier)
+    own_self: str = "self"
     failed: int | None = None
 
 
@@ -79,13 +76,14 @@ class Sheet:
         raised: What it raised.
         printed: The last lines that it printed.
         body: The body that its cells hold.
-        differs: Whether that is another one than today's.
+        differs: Whether that, or what it uses, is another one than today's; the cells are of the recorded code then.
         changes: What differs between the code then and now, the step first.
         origin: Where the code then comes from; "" where none was recorded.
         notes: What there is to say about the code, a sentence each.
         kernel: The kernel.
-        options: Options that the replay needs, such as "--unpinned".
+        options: Options that a replay of today's code needs, such as "--unpinned".
         folder: The folder of the project; "" where the notebook lies in it, and so finds it.
+        gone: Why today's flow has no such step; "" where it has.
     """
 
     run: RunInfo
@@ -101,3 +99,12 @@ class Sheet:
     kernel: Kernel = Kernel()
     options: str = ""
     folder: str = ""
+    gone: str = ""
+
+    @property
+    def parameter(self) -> str:
+        """The name that the notebook has for the task: one that the step's body does not use."""
+        name = "failed_task"
+        while any(re.search(rf"\b{name}\b", cell.source) for cell in self.body.cells):
+            name = f"{name}_"
+        return name

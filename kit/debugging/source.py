@@ -7,9 +7,9 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-__all__ = ["Definition", "Source", "imported", "parsed"]
+__all__ = ["Definition", "Source", "imported", "is_step", "parsed"]
 
 NOT_THE_USERS = frozenset({"kit", "metaflow", "metaflow_extensions"})
 
@@ -45,6 +45,9 @@ class Source:
         read: Gives what a file holds, by its path from that folder; None where there is no such file.
         origin: Where this source comes from, in words.
         note: What there is to say about it; "" for nothing.
+        home: Today's folder of the flow file, or where it was.
+        key: What names this content; "" where nothing does.
+        everything: Gives all files of that folder, data beside modules too: their paths, and what they hold.
     """
 
     flow: str
@@ -52,6 +55,9 @@ class Source:
     read: Callable[[str], str | None]
     origin: str
     note: str = ""
+    home: Path = Path()
+    key: str = ""
+    everything: Callable[[], Iterable[tuple[str, bytes]]] = tuple
 
     @cached_property
     def files(self) -> dict[str, str]:
@@ -76,6 +82,10 @@ class Source:
 
     def step(self, name: str) -> Definition | None:
         """Find the `def` of a step, in the flow's class or in one that it inherits from; None where there is none."""
+        return next((one for one in self.functions() if one.function.name == name), None)
+
+    def functions(self) -> Iterator[Definition]:
+        """Give the functions of the flow's class, and of those that it inherits from after them."""
         pending, seen = [(self.file, self.flow)], set()
         while pending:
             path, cls = pending.pop(0)
@@ -86,11 +96,9 @@ class Source:
             else:
                 continue
             seen.add((where, cls))
-            for one in node.body:
-                if isinstance(one, ast.FunctionDef) and one.name == name:
-                    return Definition(where, self.files[where], one)
+            text = self.files[where]
+            yield from (Definition(where, text, one) for one in node.body if isinstance(one, ast.FunctionDef))
             pending += [(where, base) for base in map(_last_name, node.bases) if base]
-        return None
 
 
 def parsed(text: str) -> ast.Module:
@@ -101,6 +109,11 @@ def parsed(text: str) -> ast.Module:
             return ast.parse(text)
     except (SyntaxError, ValueError):
         return ast.Module(body=[], type_ignores=[])
+
+
+def is_step(function: ast.FunctionDef) -> bool:
+    """Whether `@step` stands above a function."""
+    return any(ast.unparse(each).rpartition(".")[2] == "step" for each in function.decorator_list)
 
 
 def _class(text: str, name: str) -> ast.ClassDef | None:

@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import linecache
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from kit import flowfile
+from kit.debugging.changes import changes, gone_since, imports_others, most_like, uses_others
 from kit.debugging.choice import choose_task
 from kit.debugging.failure import Recorded, recorded
 from kit.debugging.kernel import FITTING, KernelChoice, choose_kernel, pins_have_changed
-from kit.debugging.model import Change, Sheet, StepBody
-from kit.debugging.names import Earlier, earlier
-from kit.debugging.nodes import written
+from kit.debugging.model import Kernel, Sheet, StepBody
 from kit.debugging.notebook import notebook
 from kit.debugging.recorded import source_now, source_then
 from kit.debugging.source import Definition, Source
 from kit.debugging.split import in_one_piece, split, whole
 from kit.details import logs
-from kit.errors import ArgumentError, NotebookError, NotFoundError, ReplayError, did_you_mean
+from kit.errors import ArgumentError, KitError, NotebookError, ReplayError, did_you_mean
 from kit.foreach import said as foreach_said
 from kit.model import Pathspec, RunInfo, StepInfo, TaskInfo
 from kit.project import Project
-from kit.replay.body import definition, statements
 from kit.runs import Runs
 from kit.scope import MINE, Scope
+from kit.source import definition, statements
 from kit.views import Displayed
 from kit.views.page import Cell, Page
 from kit.views.recorded import RECORDED_CHARACTERS
 
 __all__ = ["Written", "write_notebook"]
-
-SHORT = 40  # lines of a diff that is shown without a click
 
 
 @dataclass(frozen=True, repr=False)
@@ -90,52 +86,58 @@ def write_notebook(
     Raises:
         NotFoundError: There is no such task, or none that failed.
         NotebookError: There is such a file already, or it cannot be written.
-        ReplayError: The flow no longer has the step.
+        ReplayError: The flow no longer has the step, and its code was not recorded.
     """
     run, task, chosen = choose_task(runs, pathspec, current, scope)
     step = task.pathspec.step or ""
     path = _path(runs.project, task.pathspec, output, force)
     raised = recorded(runs, run, task)
-    now = _today(runs, run, task)
-    then, why = source_then(runs, run, task.pathspec, Path(runs.flow_file(run).file))
-    today = now.step(step) or _loaded_step(runs, run, step)
+    script = runs.metadata(task.pathspec, run.store).get("script-name", "")
+    now, gone = source_now(runs, run, script)
+    then, why = source_then(runs, run, task.pathspec, now.home / now.file)
+    today, gone = _of_today(runs, run, now, gone, step)
     before = then.step(step) if then else None
     if then is not None and before is None:
         why = f"The step is not to be found in {then.origin}."
-    differs = before is not None and before.code != today.code
-    body = _body(before or today, raised, today, then if before else None, now)
-    notes = [why, then.note if then else "", _contradiction(raised, before or today, step, before is not None)]
+    one = before or today
+    if one is None:
+        raise ReplayError(gone, f"Bring it back. {why}")
+    differs = then is not None and before is not None and (today is None or uses_others(before, today, then, now))
+    like = most_like(before, then, now) if then and before and today is None else today
+    lost = gone_since(then, now) if then else ()
+    notes = [gone, f"Gone since: {', '.join(lost)}." if lost else "", why, then.note if then else ""]
+    notes.append(_contradiction(raised, one, step, before is not None))
+    built = choose_kernel(runs, run, step, kernel, say)
     sheet = Sheet(
         run=run,
         task=task,
         foreach=_foreach(task),
         raised=raised,
         printed=_printed(runs, run, task),
-        body=body,
-        differs=differs or bool(body.earlier),
-        changes=tuple(_changes(then, now, before, today, step)) if then else (),
+        body=_body(one, raised, then if before else None, now, built),
+        differs=differs,
+        changes=tuple(changes(then, now, before, like)) if then else (),
         origin=then.origin if then else "",
         notes=tuple(filter(None, notes)),
-        kernel=choose_kernel(runs, run, step, kernel, say),
-        options="--unpinned" if pins_have_changed(runs, run, step) else "",
+        kernel=built,
+        options="--unpinned" if not gone and pins_have_changed(runs, run, step) else "",
         folder="" if _is_inside(path, runs.project.root) else str(runs.project.root),
+        gone=gone,
     )
     _write(path, sheet)
     fate = (f"{task.pathspec} did not fail.",) if task.status == "succeeded" else ()
     return Written(path, task.pathspec, sheet.kernel.name, (*chosen, *fate, *sheet.notes, *sheet.kernel.notes))
 
 
-def _today(runs: Runs, run: RunInfo, task: TaskInfo) -> Source:
+def _of_today(runs: Runs, run: RunInfo, now: Source, gone: str, step: str) -> tuple[Definition | None, str]:
+    """Find a step in today's code; None, and a sentence that says why, where there is none."""
+    found = None if gone else now.step(step)
+    if found is not None or gone:
+        return found, gone
     try:
-        return source_now(runs.project, runs.flow_file(run))
-    except NotFoundError as error:
-        script = runs.metadata(task.pathspec, run.store).get("script-name")
-        if not script:
-            raise
-        raise NotFoundError(
-            f"No flow file of this project defines {run.flow} any more; {run.pathspec} was a run of {script}.",
-            f"Bring it back, such as from the run's code package: metaflow code pull {run.pathspec}.",
-        ) from error
+        return _loaded_step(runs, run, step), ""
+    except KitError as error:
+        return None, error.message
 
 
 def _foreach(task: TaskInfo) -> str:
@@ -149,27 +151,23 @@ def _printed(runs: Runs, run: RunInfo, task: TaskInfo) -> tuple[str, ...]:
     return next((log.lines for log in found if log.stream == "stdout"), ())
 
 
-def _body(one: Definition, raised: Recorded, today: Definition, then: Source | None, now: Source) -> StepBody:
+def _body(one: Definition, raised: Recorded, then: Source | None, now: Source, kernel: Kernel) -> StepBody:
     """Take the body that the notebook's cells hold: as it was where that is known (`then`), else today's."""
     text, first = statements(one.text, one.function)
     frame = raised.in_step(one.function.name, one.path)
     line = _line_of(one, frame.line, frame.text) if frame else None
     at = line - first + 1 if line and first else 1 if line else None  # a body on the line of its `def` has no other
-    whole_for = in_one_piece(text)
-    names = dict(zip(_arguments(one), ("self", *_arguments(today)[1:]), strict=False))
+    whole_for = in_one_piece(text) if kernel.has_pins else "pins that this kernel does not meet"
+    if then and not whole_for and imports_others(one, then, now):
+        whole_for = "an import of a module that has changed since"
     return StepBody(
         file=one.path,
         origin=then.origin if then else "",
         cells=(whole(text, at),) if whole_for else split(text, at),
         whole=whole_for,
-        names={own: bound for own, bound in names.items() if own != bound},
-        earlier=earlier(one, today, then, now) if then else Earlier(),
+        own_self=next((argument.arg for argument in one.function.args.args), "self"),
         failed=line,
     )
-
-
-def _arguments(one: Definition) -> list[str]:
-    return [argument.arg for argument in one.function.args.args]
 
 
 def _line_of(one: Definition, line: int, said: str) -> int | None:
@@ -193,26 +191,6 @@ def _contradiction(raised: Recorded, one: Definition, step: str, known: bool) ->
         return ""
     what = "this is not the code that ran" if known else "the file has changed since"
     return f"The traceback has another line {frame.line} of `{one.path}` than the source has: {what}."
-
-
-def _changes(then: Source, now: Source, before: Definition | None, today: Definition, step: str) -> Iterator[Change]:
-    if before is not None and before.code != today.code:
-        lines = _diff(before.code, today.code, f"{step}, {then.origin}", f"{step}, today")
-        yield Change(f"The step {step}", lines, folded=False)
-    before_now = {now.file if path == then.file else path: text for path, text in then.files.items()}
-    for path in dict.fromkeys((*before_now, *now.files)):
-        old, new = before_now.get(path, ""), now.files.get(path, "")
-        if not old and path in now.files:
-            old = then.read(path) or ""
-        if not new and path in before_now:
-            new = now.read(path) or ""
-        if old != new:
-            lines = _diff(old, new, f"{path}, {then.origin}", f"{path}, today")
-            yield Change(path, lines, folded=len(lines) > SHORT or (before is not None and path == before.path))
-
-
-def _diff(old: str, new: str, old_name: str, new_name: str) -> tuple[str, ...]:
-    return tuple(difflib.unified_diff(old.splitlines(), new.splitlines(), old_name, new_name, lineterm=""))
 
 
 def _loaded_step(runs: Runs, run: RunInfo, step: str) -> Definition:
@@ -290,7 +268,8 @@ def _is_inside(path: Path, root: Path) -> bool:
 def _write(path: Path, sheet: Sheet) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(written(notebook(sheet)), encoding="utf-8")
+        text = json.dumps(notebook(sheet), indent=1, ensure_ascii=False) + "\n"
+        path.write_bytes(text.encode("utf-8", "replace"))
     except OSError as error:
         raise NotebookError(
             f"{path} cannot be written: {error.strerror}.", "Name another one with --output."

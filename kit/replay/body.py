@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ast
-import io
 import linecache
 import re
-import tokenize
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
@@ -14,8 +11,9 @@ from typing import Any
 from kit.errors import ReplayError
 from kit.flowfile import LoadedFlow
 from kit.replay.cell_code import replace_code
+from kit.source import definition, statements
 
-__all__ = ["Body", "body_of", "definition", "names_of", "put", "statements"]
+__all__ = ["Body", "body_of", "names_of", "put"]
 
 
 @dataclass(frozen=True)
@@ -38,58 +36,6 @@ def body_of(loaded: LoadedFlow, step: str) -> str:
     code = loaded.function(step).__code__
     source = "".join(linecache.getlines(code.co_filename))
     return statements(source, definition(source, code))[0]
-
-
-def statements(source: str, function: ast.FunctionDef) -> tuple[str, int]:
-    """Take the statements of a function out of a file's source, dedented, with their comments.
-
-    Args:
-        source: The file's content.
-        function: The function, as `ast` read it there.
-
-    Returns:
-        The statements, and the line of the file that their first line is; 0 where they begin within a line.
-    """
-    lines = list(io.StringIO(source))
-    first, last = function.body[0], function.end_lineno or len(lines)
-    start = first.lineno - 1
-    if lines[start].encode()[: first.col_offset].strip():  # on the line of its `def`
-        return lines[start].encode()[first.col_offset :].decode() + "".join(lines[start + 1 : last]), 0
-    while not lines[start - 1].strip() or lines[start - 1].lstrip().startswith("#"):
-        start -= 1
-    while not lines[start].strip():
-        start += 1
-    inside = _inside_strings("".join(lines[:last]))
-    indent = lines[first.lineno - 1].encode()[: first.col_offset].decode()  # of spaces, or of tabs
-    body = [
-        line if number in inside else line.removeprefix(indent) if line.strip() else "\n"
-        for number, line in enumerate(lines[start:last], start=start + 1)
-    ]
-    return "".join(body).strip("\n") + "\n", start + 1
-
-
-def definition(source: str, code: CodeType) -> ast.FunctionDef:
-    """Find the `def` that a code object comes from."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
-            lines = [node.lineno, *(decorator.lineno for decorator in node.decorator_list)]
-            if min(lines) == code.co_firstlineno:
-                return node
-    raise ReplayError(f"The source of {code.co_name} is not to be found.", "Write it with `def` in the flow file.")
-
-
-def _inside_strings(source: str) -> set[int]:
-    """Number the lines that begin inside a string: their indentation is part of it."""
-    inside: set[int] = set()
-    opened = []
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.STRING:
-            inside |= set(range(token.start[0] + 1, token.end[0] + 1))
-        elif tokenize.tok_name[token.type] == "FSTRING_START":  # from Python 3.12 on, in parts
-            opened.append(token.start[0])
-        elif tokenize.tok_name[token.type] == "FSTRING_END":
-            inside |= set(range(opened.pop() + 1, token.end[0] + 1))
-    return inside
 
 
 def names_of(loaded: LoadedFlow, step: str) -> dict[str, Any]:

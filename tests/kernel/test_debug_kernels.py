@@ -51,8 +51,9 @@ def test_the_cells_of_a_step_with_pins_run_in_a_kernel_that_has_them(
     run_flow(root / "flows" / "version.py", cwd=root, check=False)
     monkeypatch.chdir(root)
     done = CliRunner().invoke(main, ["debug", "VersionFlow"])
-    assert "kernel kit-versionflow-work" in done.output, done.output
+    assert "kernel kit-versionflow-work-" in done.output, done.output
     node = nbformat.read(root / "notebooks" / "debug_work_2.ipynb", as_version=4)
+    assert node.metadata.kernelspec.display_name.startswith("VersionFlow/work (semver 3.0.2, Python 3.")
     kernel = Kernel(root / "notebooks", {}, node.metadata.kernelspec.name)
     try:
         outputs = [(cell, kernel.run(cell.source)) for cell in node.cells if cell.cell_type == "code"]
