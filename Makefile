@@ -16,7 +16,7 @@ lab: $(VENV)/examples .metaflow
 	$(BIN)/jupyter lab --allow-root --LabApp.default_url=/lab/tree/notebooks/debug_train.ipynb
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -11,6 +11,15 @@ from kernel_client import Kernel
 from support import USER, write_files
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take minutes first: two workers then end at the same time."""
+    weights: dict[Path, int] = {}
+    for item in items:
+        weight = 2 if item.get_closest_marker("matrix") else len({"flow", "kernel", "lab"} & {*item.keywords}) > 0
+        weights[item.path] = max(weights.get(item.path, 0), weight)
+    items.sort(key=lambda item: -weights[item.path])
+
+
 @pytest.fixture(autouse=True)
 def _neutral_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start each test as the user `tester`, without the settings of whoever runs the tests."""
