@@ -1,6 +1,7 @@
 """`%mf_install_deps` in a real kernel: a flow's pins, and a kernel of their own."""
 
 import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
