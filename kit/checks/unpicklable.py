@@ -49,7 +49,7 @@ CALLS = {
     **dict.fromkeys(("pymongo.MongoClient", "redis.Redis", "redis.StrictRedis", "redis.from_url"), "a database client"),
     **dict.fromkeys(("boto3.client", "boto3.resource"), "an AWS client"),
     **dict.fromkeys(("boto3.Session", "boto3.session.Session"), "an AWS session"),
-    **dict.fromkeys(("openai.OpenAI", "openai.AsyncOpenAI", "anthropic.Anthropic", "httpx.Client"), "a client"),
+    **dict.fromkeys(("openai.OpenAI", "openai.AsyncOpenAI", "httpx.Client", "httpx.AsyncClient"), "a client"),
     "pyspark.SparkContext": "a Spark context",
     **dict.fromkeys(("tqdm.tqdm", "tqdm.trange", "tqdm.auto.tqdm", "tqdm.auto.trange"), "a progress bar"),
     **dict.fromkeys(("tqdm.notebook.tqdm", "tqdm.std.tqdm"), "a progress bar"),
