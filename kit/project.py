@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CARD_VARIABLE",
+    "STEP_STATEMENTS",
     "USER_VARIABLE",
     "Project",
     "datastore_environment",
@@ -38,6 +39,7 @@ DATASTORE_FOLDER = ".metaflow"
 SYSROOT_VARIABLE = "METAFLOW_DATASTORE_SYSROOT_LOCAL"
 CARD_VARIABLE = "METAFLOW_CARD_LOCALROOT"
 USER_VARIABLE = "USERNAME"  # the one that Metaflow reads at each call, not at its import alone
+STEP_STATEMENTS = 25  # that a step may have, where `step_statements` under [tool.kit.check] does not say otherwise
 MAX_NAMED = 12  # so many files are read before the first magic, and so many flows make a line
 
 

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import ast
 import copy
-import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from kit.authoring.effects import bound
+from kit.authoring.gathering import OUTSIDE
 from kit.authoring.imports import affected
 from kit.authoring.names import Used, used_by
 from kit.source import indented
 
-__all__ = ["Deferred", "defer", "is_everywhere"]
+__all__ = ["Deferred", "defer"]
 
-EVERYWHERE = frozenset(sys.stdlib_module_names) | {"metaflow", "kit"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Node = TypeVar("Node", bound=ast.AST)
 
@@ -43,15 +43,6 @@ class Deferred:
     needs: Mapping[str, str]
 
 
-def is_everywhere(text: str) -> bool:
-    """Whether every environment of a flow has what an import statement imports.
-
-    Args:
-        text: An import statement of one module.
-    """
-    return text.split()[1].partition(".")[0] in EVERYWHERE
-
-
 def defer(
     imports: Iterable[str], code: Sequence[str], parameters: Iterable[str], bodies: Mapping[str, tuple[str, Used]]
 ) -> Deferred:
@@ -65,17 +56,17 @@ def defer(
     """
     top, far = [], dict[str, list[str]]()
     for text in imports:
-        if is_everywhere(text):
+        if _package(text) in OUTSIDE:
             top.append(text)
         else:
-            far.setdefault(_bound(text), []).append(text)
+            far.setdefault(bound(ast.parse(text).body[0])[0], []).append(text)
     at_once, annotated = dict[str, str](), set[str]()
     for source in [*code, *parameters]:
         bare = ast.unparse(_bare(ast.parse(source)))
         at_once |= {name: source for name in used_by(bare).names & far.keys() if name not in at_once}
         annotated |= (used_by(source).at_once | used_by(source).quoted) & far.keys()
     if at_once:
-        packages = {text.split()[1].partition(".")[0] for name in at_once for text in far[name]}
+        packages = {_package(text) for name in at_once for text in far[name]}
         top += [text for texts in far.values() for text in texts if affected(text) in packages]
     later = {name: texts for name, texts in far.items() if name not in at_once}
     return Deferred(
@@ -83,19 +74,18 @@ def defer(
         tuple(text for name in sorted(annotated - at_once.keys()) for text in far[name]),
         tuple(_with_imports(source, later) for source in code),
         {step: _inserted(body, ast.parse(body).body, _of(later, used.names)) for step, (body, used) in bodies.items()},
-        {far[name][0].split()[1].partition(".")[0]: _said(source) for name, source in at_once.items()},
+        {_package(far[name][0]): _said(source) for name, source in at_once.items()},
     )
 
 
-def _bound(text: str) -> str:
-    """Name what an import statement of one name binds."""
-    name, _, renamed = text.rpartition("import ")[2].partition(" as ")
-    return renamed or (name if text.startswith("from ") else name.partition(".")[0])
+def _package(text: str) -> str:
+    """Name the package that an import statement of one module imports from."""
+    return text.split()[1].partition(".")[0]
 
 
 def _of(imports: Mapping[str, list[str]], names: Collection[str]) -> list[str]:
     found = [text for name, texts in imports.items() if name in names for text in texts]
-    packages = {text.split()[1].partition(".")[0] for text in found}
+    packages = {_package(text) for text in found}
     before = [text for texts in imports.values() for text in texts if affected(text) in packages]
     return list(dict.fromkeys([*before, *found]))
 
@@ -128,9 +118,7 @@ def _with_imports(source: str, imports: Mapping[str, list[str]]) -> str:
     for node in reversed(list(_functions(ast.parse(source)))):
         inside = copy.deepcopy(node)
         inside.decorator_list, inside.returns = [], None
-        for each in ast.walk(inside.args):
-            if isinstance(each, ast.arg):
-                each.annotation = None
+        inside.args = _bare(node.args)
         inside.args.defaults = [ast.Constant(None) for _ in node.args.defaults]
         inside.args.kw_defaults = [each and ast.Constant(None) for each in node.args.kw_defaults]
         texts = _of(imports, used_by(ast.unparse(inside)).names)

@@ -16,7 +16,7 @@ from kit.authoring.effects import Effects, changed
 from kit.authoring.imports import affected
 from kit.authoring.names import Used, attributes, imported_roots, used_by
 
-__all__ = ["Chain", "Gathering", "History", "Use", "in_order"]
+__all__ = ["OUTSIDE", "Chain", "Gathering", "History", "Use", "in_order"]
 
 OWN_NAMES = frozenset({"FlowSpec", "step"})
 NEVER = sys.maxsize

@@ -14,14 +14,13 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 from kit.errors import ArgumentError
-from kit.project import Project, own_folder
+from kit.project import STEP_STATEMENTS, Project, own_folder
 
 __all__ = ["far_files", "long_steps", "refuse_far_modules", "refuse_others", "refuse_shadow", "remember"]
 
 STEP = re.compile(r"(?m)^    @step\n    def (\w+)")  # as kit writes them
 RECORD = "exports.json"  # what kit wrote last, by path: a file that is still so may be written again
 DIFF_LINES = 40
-STEP_STATEMENTS = 25  # as `kit check` has it
 
 
 def refuse_shadow(target: Path, text: str) -> None:

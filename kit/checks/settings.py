@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kit.errors import ProjectError, did_you_mean
+from kit.project import STEP_STATEMENTS
 
 __all__ = ["CheckSettings", "read_settings"]
-
-STEP_STATEMENTS = 25
 
 
 @dataclass(frozen=True)
